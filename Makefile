@@ -1,0 +1,121 @@
+# "make demo" and "make test" set up a bare machine, so they must work where
+# nothing of PostgreSQL is installed yet, and leave everything to scripts.
+SCRIPTS_ONLY = demo test setup
+DEMO_DATA := $(DATA)
+
+.PHONY: $(SCRIPTS_ONLY)
+
+all:
+
+ifneq ($(filter-out $(SCRIPTS_ONLY),$(or $(MAKECMDGOALS),all)),)
+
+EXTENSION = hierarchy
+MODULE_big = hierarchy
+DATA = sql/hierarchy--1.0.sql
+
+GRAPH_OBJS = \
+	src/graph/cycle.o \
+	src/graph/dict.o \
+	src/graph/fold.o \
+	src/graph/graph.o \
+	src/graph/neighbours.o \
+	src/graph/overlay.o \
+	src/graph/paths.o \
+	src/graph/preorder.o \
+	src/graph/share.o \
+	src/graph/stats.o \
+	src/graph/view.o \
+	src/graph/walk.o
+
+OBJS = \
+	src/hierarchy.o \
+	src/guc.o \
+	$(GRAPH_OBJS) \
+	src/am/build.o \
+	src/am/handler.o \
+	src/am/insert.o \
+	src/am/options.o \
+	src/am/page.o \
+	src/am/tuple.o \
+	src/am/vacuum.o \
+	src/am/validate.o \
+	src/types/hgraph.o \
+	src/cache/auth.o \
+	src/cache/cache.o \
+	src/cache/load.o \
+	src/cache/private.o \
+	src/cache/query.o \
+	src/visibility/acyclic.o \
+	src/visibility/probe.o \
+	src/visibility/rows.o \
+	src/visibility/vm.o \
+	src/functions/args.o \
+	src/functions/closure.o \
+	src/functions/common.o \
+	src/functions/estimate.o \
+	src/functions/keys.o \
+	src/functions/neighbours.o \
+	src/functions/paths.o \
+	src/functions/preorder.o \
+	src/functions/reach.o \
+	src/functions/roots.o \
+	src/functions/rows.o \
+	src/functions/srf.o \
+	src/functions/stats.o \
+	src/functions/verify.o \
+	src/functions/verify_entries.o \
+	src/functions/within.o \
+	src/planner/scan.o \
+	src/planner/support.o
+
+SOURCE_HEADERS = $(wildcard $(srcdir)/src/*.h $(srcdir)/src/*/*.h)
+
+PG_CPPFLAGS = -I$(srcdir)/src
+PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter
+
+REGRESS = am hgraph_type cycle planner
+REGRESS_OPTS = --inputdir=$(srcdir)/test --load-extension=hierarchy
+
+ISOLATION = \
+	cycle_concurrently \
+	cycle_conflict \
+	cycle_delete \
+	cycle_insert \
+	cycle_savepoint \
+	cycle_three \
+	cycle_update \
+	cycle_validity \
+	readers \
+	serializable
+ISOLATION_OPTS = --inputdir=$(srcdir)/test --outputdir=. --load-extension=hierarchy
+
+TAP_TESTS = 1
+PROVE_TESTS = test/t/*.pl
+
+# Programs that test src/graph without a server
+UNIT_TESTS =
+
+EXTRA_CLEAN = test/unit/build
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+ifeq ($(PGXS),)
+$(error pg_config is not there: run "make setup", or set PG_CONFIG)
+endif
+include $(PGXS)
+
+PROVE_FLAGS += -I test/t
+
+$(OBJS) $(OBJS:.o=.bc): $(SOURCE_HEADERS)
+
+.PHONY: unit
+unit: $(UNIT_TESTS)
+
+test/unit/build/%: test/unit/%.c $(GRAPH_OBJS:.o=.c) $(SOURCE_HEADERS)
+	@mkdir -p $(@D)
+	$(CC) -std=gnu99 -g -O1 -Wall -Wextra -I$(srcdir)/src -o $@ $< $(GRAPH_OBJS:%.o=$(srcdir)/%.c)
+
+endif
+
+demo test setup:
+	@DATA='$(DEMO_DATA)' $(dir $(firstword $(MAKEFILE_LIST)))scripts/$@

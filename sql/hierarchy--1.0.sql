@@ -1,0 +1,856 @@
+\echo Use "CREATE EXTENSION hierarchy" to load this file. \quit
+
+-- Type hgraph
+
+CREATE TYPE @extschema@.hgraph;
+
+CREATE FUNCTION @extschema@.hgraph_in(cstring) RETURNS @extschema@.hgraph
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION @extschema@.hgraph_in(cstring) IS 'I/O';
+
+CREATE FUNCTION @extschema@.hgraph_out(@extschema@.hgraph) RETURNS cstring
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION @extschema@.hgraph_out(@extschema@.hgraph) IS 'I/O';
+
+CREATE FUNCTION @extschema@.hgraph_recv(internal) RETURNS @extschema@.hgraph
+AS 'oidrecv' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION @extschema@.hgraph_recv(internal) IS 'I/O';
+
+CREATE FUNCTION @extschema@.hgraph_send(@extschema@.hgraph) RETURNS bytea
+AS 'oidsend' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION @extschema@.hgraph_send(@extschema@.hgraph) IS 'I/O';
+
+CREATE TYPE @extschema@.hgraph (
+	INPUT = @extschema@.hgraph_in,
+	OUTPUT = @extschema@.hgraph_out,
+	RECEIVE = @extschema@.hgraph_recv,
+	SEND = @extschema@.hgraph_send,
+	LIKE = pg_catalog.oid
+);
+COMMENT ON TYPE @extschema@.hgraph IS
+	'a graph: an hgraph index, by its name or by the name of its table';
+
+-- Casts
+
+CREATE FUNCTION @extschema@.hgraph(oid) RETURNS @extschema@.hgraph
+AS 'MODULE_PATHNAME', 'hgraph_from_relation' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION @extschema@.hgraph(oid) IS
+	'graph of an hgraph index or of a table that has one';
+
+CREATE FUNCTION @extschema@.hgraph(regclass) RETURNS @extschema@.hgraph
+AS 'MODULE_PATHNAME', 'hgraph_from_relation' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION @extschema@.hgraph(regclass) IS
+	'graph of an hgraph index or of a table that has one';
+
+CREATE CAST (@extschema@.hgraph AS oid) WITHOUT FUNCTION AS IMPLICIT;
+COMMENT ON CAST (@extschema@.hgraph AS oid) IS 'OID of the index';
+
+CREATE CAST (@extschema@.hgraph AS regclass) WITHOUT FUNCTION AS IMPLICIT;
+COMMENT ON CAST (@extschema@.hgraph AS regclass) IS 'the index';
+
+CREATE CAST (oid AS @extschema@.hgraph)
+WITH FUNCTION @extschema@.hgraph(oid) AS ASSIGNMENT;
+COMMENT ON CAST (oid AS @extschema@.hgraph) IS
+	'graph of an hgraph index or of a table that has one';
+
+CREATE CAST (regclass AS @extschema@.hgraph)
+WITH FUNCTION @extschema@.hgraph(regclass) AS ASSIGNMENT;
+COMMENT ON CAST (regclass AS @extschema@.hgraph) IS
+	'graph of an hgraph index or of a table that has one';
+
+-- Comparison of graphs: that of their OIDs
+
+CREATE FUNCTION @extschema@.hgraph_eq(@extschema@.hgraph, @extschema@.hgraph) RETURNS boolean
+AS 'oideq' LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+COMMENT ON FUNCTION @extschema@.hgraph_eq(@extschema@.hgraph, @extschema@.hgraph) IS
+	'implementation of = operator';
+
+CREATE FUNCTION @extschema@.hgraph_ne(@extschema@.hgraph, @extschema@.hgraph) RETURNS boolean
+AS 'oidne' LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+COMMENT ON FUNCTION @extschema@.hgraph_ne(@extschema@.hgraph, @extschema@.hgraph) IS
+	'implementation of <> operator';
+
+CREATE FUNCTION @extschema@.hgraph_lt(@extschema@.hgraph, @extschema@.hgraph) RETURNS boolean
+AS 'oidlt' LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+COMMENT ON FUNCTION @extschema@.hgraph_lt(@extschema@.hgraph, @extschema@.hgraph) IS
+	'implementation of < operator';
+
+CREATE FUNCTION @extschema@.hgraph_le(@extschema@.hgraph, @extschema@.hgraph) RETURNS boolean
+AS 'oidle' LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+COMMENT ON FUNCTION @extschema@.hgraph_le(@extschema@.hgraph, @extschema@.hgraph) IS
+	'implementation of <= operator';
+
+CREATE FUNCTION @extschema@.hgraph_ge(@extschema@.hgraph, @extschema@.hgraph) RETURNS boolean
+AS 'oidge' LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+COMMENT ON FUNCTION @extschema@.hgraph_ge(@extschema@.hgraph, @extschema@.hgraph) IS
+	'implementation of >= operator';
+
+CREATE FUNCTION @extschema@.hgraph_gt(@extschema@.hgraph, @extschema@.hgraph) RETURNS boolean
+AS 'oidgt' LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+COMMENT ON FUNCTION @extschema@.hgraph_gt(@extschema@.hgraph, @extschema@.hgraph) IS
+	'implementation of > operator';
+
+CREATE FUNCTION @extschema@.hgraph_cmp(@extschema@.hgraph, @extschema@.hgraph) RETURNS integer
+AS 'btoidcmp' LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+COMMENT ON FUNCTION @extschema@.hgraph_cmp(@extschema@.hgraph, @extschema@.hgraph) IS
+	'less-equal-greater';
+
+CREATE FUNCTION @extschema@.hgraph_hash(@extschema@.hgraph) RETURNS integer
+AS 'hashoid' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION @extschema@.hgraph_hash(@extschema@.hgraph) IS 'hash';
+
+CREATE FUNCTION @extschema@.hgraph_hash_extended(@extschema@.hgraph, bigint) RETURNS bigint
+AS 'hashoidextended' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION @extschema@.hgraph_hash_extended(@extschema@.hgraph, bigint) IS 'hash';
+
+CREATE OPERATOR @extschema@.= (
+	LEFTARG = @extschema@.hgraph, RIGHTARG = @extschema@.hgraph,
+	FUNCTION = @extschema@.hgraph_eq,
+	COMMUTATOR = OPERATOR(@extschema@.=), NEGATOR = OPERATOR(@extschema@.<>),
+	RESTRICT = pg_catalog.eqsel, JOIN = pg_catalog.eqjoinsel,
+	HASHES, MERGES
+);
+COMMENT ON OPERATOR @extschema@.= (@extschema@.hgraph, @extschema@.hgraph) IS 'equal';
+
+CREATE OPERATOR @extschema@.<> (
+	LEFTARG = @extschema@.hgraph, RIGHTARG = @extschema@.hgraph,
+	FUNCTION = @extschema@.hgraph_ne,
+	COMMUTATOR = OPERATOR(@extschema@.<>), NEGATOR = OPERATOR(@extschema@.=),
+	RESTRICT = pg_catalog.neqsel, JOIN = pg_catalog.neqjoinsel
+);
+COMMENT ON OPERATOR @extschema@.<> (@extschema@.hgraph, @extschema@.hgraph) IS 'not equal';
+
+CREATE OPERATOR @extschema@.< (
+	LEFTARG = @extschema@.hgraph, RIGHTARG = @extschema@.hgraph,
+	FUNCTION = @extschema@.hgraph_lt,
+	COMMUTATOR = OPERATOR(@extschema@.>), NEGATOR = OPERATOR(@extschema@.>=),
+	RESTRICT = pg_catalog.scalarltsel, JOIN = pg_catalog.scalarltjoinsel
+);
+COMMENT ON OPERATOR @extschema@.< (@extschema@.hgraph, @extschema@.hgraph) IS 'less than';
+
+CREATE OPERATOR @extschema@.<= (
+	LEFTARG = @extschema@.hgraph, RIGHTARG = @extschema@.hgraph,
+	FUNCTION = @extschema@.hgraph_le,
+	COMMUTATOR = OPERATOR(@extschema@.>=), NEGATOR = OPERATOR(@extschema@.>),
+	RESTRICT = pg_catalog.scalarlesel, JOIN = pg_catalog.scalarlejoinsel
+);
+COMMENT ON OPERATOR @extschema@.<= (@extschema@.hgraph, @extschema@.hgraph) IS 'less than or equal';
+
+CREATE OPERATOR @extschema@.>= (
+	LEFTARG = @extschema@.hgraph, RIGHTARG = @extschema@.hgraph,
+	FUNCTION = @extschema@.hgraph_ge,
+	COMMUTATOR = OPERATOR(@extschema@.<=), NEGATOR = OPERATOR(@extschema@.<),
+	RESTRICT = pg_catalog.scalargesel, JOIN = pg_catalog.scalargejoinsel
+);
+COMMENT ON OPERATOR @extschema@.>= (@extschema@.hgraph, @extschema@.hgraph) IS 'greater than or equal';
+
+CREATE OPERATOR @extschema@.> (
+	LEFTARG = @extschema@.hgraph, RIGHTARG = @extschema@.hgraph,
+	FUNCTION = @extschema@.hgraph_gt,
+	COMMUTATOR = OPERATOR(@extschema@.<), NEGATOR = OPERATOR(@extschema@.<=),
+	RESTRICT = pg_catalog.scalargtsel, JOIN = pg_catalog.scalargtjoinsel
+);
+COMMENT ON OPERATOR @extschema@.> (@extschema@.hgraph, @extschema@.hgraph) IS 'greater than';
+
+CREATE OPERATOR CLASS @extschema@.hgraph_ops
+DEFAULT FOR TYPE @extschema@.hgraph USING btree AS
+	OPERATOR 1 @extschema@.<,
+	OPERATOR 2 @extschema@.<=,
+	OPERATOR 3 @extschema@.=,
+	OPERATOR 4 @extschema@.>=,
+	OPERATOR 5 @extschema@.>,
+	FUNCTION 1 @extschema@.hgraph_cmp(@extschema@.hgraph, @extschema@.hgraph);
+COMMENT ON OPERATOR CLASS @extschema@.hgraph_ops USING btree IS 'order of graphs by OID';
+COMMENT ON OPERATOR FAMILY @extschema@.hgraph_ops USING btree IS 'order of graphs by OID';
+
+CREATE OPERATOR CLASS @extschema@.hgraph_ops
+DEFAULT FOR TYPE @extschema@.hgraph USING hash AS
+	OPERATOR 1 @extschema@.=,
+	FUNCTION 1 @extschema@.hgraph_hash(@extschema@.hgraph),
+	FUNCTION 2 @extschema@.hgraph_hash_extended(@extschema@.hgraph, bigint);
+COMMENT ON OPERATOR CLASS @extschema@.hgraph_ops USING hash IS 'equality of graphs';
+COMMENT ON OPERATOR FAMILY @extschema@.hgraph_ops USING hash IS 'equality of graphs';
+
+-- Access method
+
+CREATE FUNCTION @extschema@.hgraph_handler(internal) RETURNS index_am_handler
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION @extschema@.hgraph_handler(internal) IS 'hgraph index access method handler';
+
+CREATE ACCESS METHOD hgraph TYPE INDEX HANDLER @extschema@.hgraph_handler;
+COMMENT ON ACCESS METHOD hgraph IS 'graph of (parent, child) rows: kept acyclic, traversed by functions';
+
+-- Operator classes of the access method
+
+CREATE OPERATOR CLASS @extschema@.int4_ops
+DEFAULT FOR TYPE pg_catalog.int4 USING hgraph AS
+	OPERATOR 1 pg_catalog.=;
+COMMENT ON OPERATOR CLASS @extschema@.int4_ops USING hgraph IS 'graphs keyed by integer';
+COMMENT ON OPERATOR FAMILY @extschema@.int4_ops USING hgraph IS 'graphs keyed by integer';
+
+CREATE OPERATOR CLASS @extschema@.int8_ops
+DEFAULT FOR TYPE pg_catalog.int8 USING hgraph AS
+	OPERATOR 1 pg_catalog.=;
+COMMENT ON OPERATOR CLASS @extschema@.int8_ops USING hgraph IS 'graphs keyed by bigint';
+COMMENT ON OPERATOR FAMILY @extschema@.int8_ops USING hgraph IS 'graphs keyed by bigint';
+
+CREATE OPERATOR CLASS @extschema@.uuid_ops
+DEFAULT FOR TYPE pg_catalog.uuid USING hgraph AS
+	OPERATOR 1 pg_catalog.=;
+COMMENT ON OPERATOR CLASS @extschema@.uuid_ops USING hgraph IS 'graphs keyed by uuid';
+COMMENT ON OPERATOR FAMILY @extschema@.uuid_ops USING hgraph IS 'graphs keyed by uuid';
+
+CREATE OPERATOR CLASS @extschema@.text_ops
+DEFAULT FOR TYPE pg_catalog.text USING hgraph AS
+	OPERATOR 1 pg_catalog.=;
+COMMENT ON OPERATOR CLASS @extschema@.text_ops USING hgraph IS 'graphs keyed by text, in any deterministic collation';
+COMMENT ON OPERATOR FAMILY @extschema@.text_ops USING hgraph IS 'graphs keyed by text, in any deterministic collation';
+
+-- Functions
+--
+-- A node comes as bigint, uuid or text; nodes of the result have the same
+-- type.  Functions without a node take key_type instead.
+--
+-- Everything that reads a graph is PARALLEL RESTRICTED: each parallel worker
+-- would have to build an image of its own, and workers cannot read temporary
+-- tables.  verify runs subtransactions, which no parallel plan allows.
+
+CREATE FUNCTION @extschema@.rows_support(internal)
+RETURNS internal
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'hgraph_rows_support';
+
+COMMENT ON FUNCTION @extschema@.rows_support(internal) IS
+'planner support: estimates the rows of the set-returning functions';
+
+CREATE FUNCTION @extschema@.within_support(internal)
+RETURNS internal
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'hgraph_within_support';
+
+COMMENT ON FUNCTION @extschema@.within_support(internal) IS
+'planner support: estimates selectivity and cost of within';
+
+-- Is a node another one, or below it?
+
+CREATE FUNCTION @extschema@.within(
+	graph @extschema@.hgraph,
+	node bigint,
+	ancestor bigint,
+	max_depth integer DEFAULT NULL,
+	as_of date DEFAULT NULL,
+	primary_only boolean DEFAULT false,
+	labels integer[] DEFAULT NULL)
+RETURNS boolean
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED
+COST 10 SUPPORT @extschema@.within_support
+AS 'MODULE_PATHNAME', 'hgraph_within';
+
+COMMENT ON FUNCTION @extschema@.within(
+	@extschema@.hgraph, bigint, bigint, integer, date, boolean, integer[]) IS
+'is node the ancestor itself or below it?';
+
+CREATE FUNCTION @extschema@.within(
+	graph @extschema@.hgraph,
+	node uuid,
+	ancestor uuid,
+	max_depth integer DEFAULT NULL,
+	as_of date DEFAULT NULL,
+	primary_only boolean DEFAULT false,
+	labels integer[] DEFAULT NULL)
+RETURNS boolean
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED
+COST 10 SUPPORT @extschema@.within_support
+AS 'MODULE_PATHNAME', 'hgraph_within';
+
+COMMENT ON FUNCTION @extschema@.within(
+	@extschema@.hgraph, uuid, uuid, integer, date, boolean, integer[]) IS
+'is node the ancestor itself or below it?';
+
+CREATE FUNCTION @extschema@.within(
+	graph @extschema@.hgraph,
+	node text,
+	ancestor text,
+	max_depth integer DEFAULT NULL,
+	as_of date DEFAULT NULL,
+	primary_only boolean DEFAULT false,
+	labels integer[] DEFAULT NULL)
+RETURNS boolean
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED
+COST 10 SUPPORT @extschema@.within_support
+AS 'MODULE_PATHNAME', 'hgraph_within';
+
+COMMENT ON FUNCTION @extschema@.within(
+	@extschema@.hgraph, text, text, integer, date, boolean, integer[]) IS
+'is node the ancestor itself or below it?';
+
+-- One step
+
+CREATE FUNCTION @extschema@.parents(
+	graph @extschema@.hgraph,
+	node bigint,
+	as_of date DEFAULT NULL,
+	primary_only boolean DEFAULT false,
+	labels integer[] DEFAULT NULL)
+RETURNS TABLE (node bigint, share numeric)
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED
+COST 100 ROWS 2 SUPPORT @extschema@.rows_support
+AS 'MODULE_PATHNAME', 'hgraph_parents';
+
+COMMENT ON FUNCTION @extschema@.parents(
+	@extschema@.hgraph, bigint, date, boolean, integer[]) IS
+'parents of a node';
+
+CREATE FUNCTION @extschema@.parents(
+	graph @extschema@.hgraph,
+	node uuid,
+	as_of date DEFAULT NULL,
+	primary_only boolean DEFAULT false,
+	labels integer[] DEFAULT NULL)
+RETURNS TABLE (node uuid, share numeric)
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED
+COST 100 ROWS 2 SUPPORT @extschema@.rows_support
+AS 'MODULE_PATHNAME', 'hgraph_parents';
+
+COMMENT ON FUNCTION @extschema@.parents(
+	@extschema@.hgraph, uuid, date, boolean, integer[]) IS
+'parents of a node';
+
+CREATE FUNCTION @extschema@.parents(
+	graph @extschema@.hgraph,
+	node text,
+	as_of date DEFAULT NULL,
+	primary_only boolean DEFAULT false,
+	labels integer[] DEFAULT NULL)
+RETURNS TABLE (node text, share numeric)
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED
+COST 100 ROWS 2 SUPPORT @extschema@.rows_support
+AS 'MODULE_PATHNAME', 'hgraph_parents';
+
+COMMENT ON FUNCTION @extschema@.parents(
+	@extschema@.hgraph, text, date, boolean, integer[]) IS
+'parents of a node';
+
+CREATE FUNCTION @extschema@.children(
+	graph @extschema@.hgraph,
+	node bigint,
+	as_of date DEFAULT NULL,
+	primary_only boolean DEFAULT false,
+	labels integer[] DEFAULT NULL)
+RETURNS TABLE (node bigint, share numeric)
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED
+COST 100 ROWS 10 SUPPORT @extschema@.rows_support
+AS 'MODULE_PATHNAME', 'hgraph_children';
+
+COMMENT ON FUNCTION @extschema@.children(
+	@extschema@.hgraph, bigint, date, boolean, integer[]) IS
+'children of a node';
+
+CREATE FUNCTION @extschema@.children(
+	graph @extschema@.hgraph,
+	node uuid,
+	as_of date DEFAULT NULL,
+	primary_only boolean DEFAULT false,
+	labels integer[] DEFAULT NULL)
+RETURNS TABLE (node uuid, share numeric)
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED
+COST 100 ROWS 10 SUPPORT @extschema@.rows_support
+AS 'MODULE_PATHNAME', 'hgraph_children';
+
+COMMENT ON FUNCTION @extschema@.children(
+	@extschema@.hgraph, uuid, date, boolean, integer[]) IS
+'children of a node';
+
+CREATE FUNCTION @extschema@.children(
+	graph @extschema@.hgraph,
+	node text,
+	as_of date DEFAULT NULL,
+	primary_only boolean DEFAULT false,
+	labels integer[] DEFAULT NULL)
+RETURNS TABLE (node text, share numeric)
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED
+COST 100 ROWS 10 SUPPORT @extschema@.rows_support
+AS 'MODULE_PATHNAME', 'hgraph_children';
+
+COMMENT ON FUNCTION @extschema@.children(
+	@extschema@.hgraph, text, date, boolean, integer[]) IS
+'children of a node';
+
+-- All the way
+
+CREATE FUNCTION @extschema@.ancestors(
+	graph @extschema@.hgraph,
+	node bigint,
+	max_depth integer DEFAULT NULL,
+	include_self boolean DEFAULT false,
+	as_of date DEFAULT NULL,
+	primary_only boolean DEFAULT false,
+	labels integer[] DEFAULT NULL)
+RETURNS TABLE (node bigint, depth integer, share numeric)
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED
+COST 100 ROWS 10 SUPPORT @extschema@.rows_support
+AS 'MODULE_PATHNAME', 'hgraph_ancestors';
+
+COMMENT ON FUNCTION @extschema@.ancestors(
+	@extschema@.hgraph, bigint, integer, boolean, date, boolean, integer[]) IS
+'everything above a node, with shortest distance and share';
+
+CREATE FUNCTION @extschema@.ancestors(
+	graph @extschema@.hgraph,
+	node uuid,
+	max_depth integer DEFAULT NULL,
+	include_self boolean DEFAULT false,
+	as_of date DEFAULT NULL,
+	primary_only boolean DEFAULT false,
+	labels integer[] DEFAULT NULL)
+RETURNS TABLE (node uuid, depth integer, share numeric)
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED
+COST 100 ROWS 10 SUPPORT @extschema@.rows_support
+AS 'MODULE_PATHNAME', 'hgraph_ancestors';
+
+COMMENT ON FUNCTION @extschema@.ancestors(
+	@extschema@.hgraph, uuid, integer, boolean, date, boolean, integer[]) IS
+'everything above a node, with shortest distance and share';
+
+CREATE FUNCTION @extschema@.ancestors(
+	graph @extschema@.hgraph,
+	node text,
+	max_depth integer DEFAULT NULL,
+	include_self boolean DEFAULT false,
+	as_of date DEFAULT NULL,
+	primary_only boolean DEFAULT false,
+	labels integer[] DEFAULT NULL)
+RETURNS TABLE (node text, depth integer, share numeric)
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED
+COST 100 ROWS 10 SUPPORT @extschema@.rows_support
+AS 'MODULE_PATHNAME', 'hgraph_ancestors';
+
+COMMENT ON FUNCTION @extschema@.ancestors(
+	@extschema@.hgraph, text, integer, boolean, date, boolean, integer[]) IS
+'everything above a node, with shortest distance and share';
+
+CREATE FUNCTION @extschema@.descendants(
+	graph @extschema@.hgraph,
+	node bigint,
+	max_depth integer DEFAULT NULL,
+	include_self boolean DEFAULT false,
+	as_of date DEFAULT NULL,
+	primary_only boolean DEFAULT false,
+	labels integer[] DEFAULT NULL)
+RETURNS TABLE (node bigint, depth integer, share numeric)
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED
+COST 100 ROWS 100 SUPPORT @extschema@.rows_support
+AS 'MODULE_PATHNAME', 'hgraph_descendants';
+
+COMMENT ON FUNCTION @extschema@.descendants(
+	@extschema@.hgraph, bigint, integer, boolean, date, boolean, integer[]) IS
+'everything below a node, with shortest distance and share';
+
+CREATE FUNCTION @extschema@.descendants(
+	graph @extschema@.hgraph,
+	node uuid,
+	max_depth integer DEFAULT NULL,
+	include_self boolean DEFAULT false,
+	as_of date DEFAULT NULL,
+	primary_only boolean DEFAULT false,
+	labels integer[] DEFAULT NULL)
+RETURNS TABLE (node uuid, depth integer, share numeric)
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED
+COST 100 ROWS 100 SUPPORT @extschema@.rows_support
+AS 'MODULE_PATHNAME', 'hgraph_descendants';
+
+COMMENT ON FUNCTION @extschema@.descendants(
+	@extschema@.hgraph, uuid, integer, boolean, date, boolean, integer[]) IS
+'everything below a node, with shortest distance and share';
+
+CREATE FUNCTION @extschema@.descendants(
+	graph @extschema@.hgraph,
+	node text,
+	max_depth integer DEFAULT NULL,
+	include_self boolean DEFAULT false,
+	as_of date DEFAULT NULL,
+	primary_only boolean DEFAULT false,
+	labels integer[] DEFAULT NULL)
+RETURNS TABLE (node text, depth integer, share numeric)
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED
+COST 100 ROWS 100 SUPPORT @extschema@.rows_support
+AS 'MODULE_PATHNAME', 'hgraph_descendants';
+
+COMMENT ON FUNCTION @extschema@.descendants(
+	@extschema@.hgraph, text, integer, boolean, date, boolean, integer[]) IS
+'everything below a node, with shortest distance and share';
+
+-- Where the graph begins and ends
+
+CREATE FUNCTION @extschema@.roots(
+	graph @extschema@.hgraph,
+	key_type anyelement DEFAULT NULL::bigint,
+	as_of date DEFAULT NULL,
+	primary_only boolean DEFAULT false,
+	labels integer[] DEFAULT NULL)
+RETURNS TABLE (node anyelement)
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED
+COST 100 ROWS 100 SUPPORT @extschema@.rows_support
+AS 'MODULE_PATHNAME', 'hgraph_roots';
+
+COMMENT ON FUNCTION @extschema@.roots(
+	@extschema@.hgraph, anyelement, date, boolean, integer[]) IS
+'nodes without parents';
+
+CREATE FUNCTION @extschema@.leaves(
+	graph @extschema@.hgraph,
+	node bigint,
+	max_depth integer DEFAULT NULL,
+	include_self boolean DEFAULT false,
+	as_of date DEFAULT NULL,
+	primary_only boolean DEFAULT false,
+	labels integer[] DEFAULT NULL)
+RETURNS TABLE (node bigint)
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED
+COST 100 ROWS 100 SUPPORT @extschema@.rows_support
+AS 'MODULE_PATHNAME', 'hgraph_leaves';
+
+COMMENT ON FUNCTION @extschema@.leaves(
+	@extschema@.hgraph, bigint, integer, boolean, date, boolean, integer[]) IS
+'nodes without children below a node';
+
+CREATE FUNCTION @extschema@.leaves(
+	graph @extschema@.hgraph,
+	node uuid,
+	max_depth integer DEFAULT NULL,
+	include_self boolean DEFAULT false,
+	as_of date DEFAULT NULL,
+	primary_only boolean DEFAULT false,
+	labels integer[] DEFAULT NULL)
+RETURNS TABLE (node uuid)
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED
+COST 100 ROWS 100 SUPPORT @extschema@.rows_support
+AS 'MODULE_PATHNAME', 'hgraph_leaves';
+
+COMMENT ON FUNCTION @extschema@.leaves(
+	@extschema@.hgraph, uuid, integer, boolean, date, boolean, integer[]) IS
+'nodes without children below a node';
+
+CREATE FUNCTION @extschema@.leaves(
+	graph @extschema@.hgraph,
+	node text,
+	max_depth integer DEFAULT NULL,
+	include_self boolean DEFAULT false,
+	as_of date DEFAULT NULL,
+	primary_only boolean DEFAULT false,
+	labels integer[] DEFAULT NULL)
+RETURNS TABLE (node text)
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED
+COST 100 ROWS 100 SUPPORT @extschema@.rows_support
+AS 'MODULE_PATHNAME', 'hgraph_leaves';
+
+COMMENT ON FUNCTION @extschema@.leaves(
+	@extschema@.hgraph, text, integer, boolean, date, boolean, integer[]) IS
+'nodes without children below a node';
+
+CREATE FUNCTION @extschema@.tops(
+	graph @extschema@.hgraph,
+	node bigint,
+	max_depth integer DEFAULT NULL,
+	include_self boolean DEFAULT false,
+	as_of date DEFAULT NULL,
+	primary_only boolean DEFAULT false,
+	labels integer[] DEFAULT NULL)
+RETURNS TABLE (node bigint)
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED
+COST 100 ROWS 2 SUPPORT @extschema@.rows_support
+AS 'MODULE_PATHNAME', 'hgraph_tops';
+
+COMMENT ON FUNCTION @extschema@.tops(
+	@extschema@.hgraph, bigint, integer, boolean, date, boolean, integer[]) IS
+'nodes without parents above a node';
+
+CREATE FUNCTION @extschema@.tops(
+	graph @extschema@.hgraph,
+	node uuid,
+	max_depth integer DEFAULT NULL,
+	include_self boolean DEFAULT false,
+	as_of date DEFAULT NULL,
+	primary_only boolean DEFAULT false,
+	labels integer[] DEFAULT NULL)
+RETURNS TABLE (node uuid)
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED
+COST 100 ROWS 2 SUPPORT @extschema@.rows_support
+AS 'MODULE_PATHNAME', 'hgraph_tops';
+
+COMMENT ON FUNCTION @extschema@.tops(
+	@extschema@.hgraph, uuid, integer, boolean, date, boolean, integer[]) IS
+'nodes without parents above a node';
+
+CREATE FUNCTION @extschema@.tops(
+	graph @extschema@.hgraph,
+	node text,
+	max_depth integer DEFAULT NULL,
+	include_self boolean DEFAULT false,
+	as_of date DEFAULT NULL,
+	primary_only boolean DEFAULT false,
+	labels integer[] DEFAULT NULL)
+RETURNS TABLE (node text)
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED
+COST 100 ROWS 2 SUPPORT @extschema@.rows_support
+AS 'MODULE_PATHNAME', 'hgraph_tops';
+
+COMMENT ON FUNCTION @extschema@.tops(
+	@extschema@.hgraph, text, integer, boolean, date, boolean, integer[]) IS
+'nodes without parents above a node';
+
+-- Paths
+
+CREATE FUNCTION @extschema@.paths(
+	graph @extschema@.hgraph,
+	node bigint,
+	ancestor bigint DEFAULT NULL,
+	max_depth integer DEFAULT NULL,
+	as_of date DEFAULT NULL,
+	primary_only boolean DEFAULT false,
+	labels integer[] DEFAULT NULL)
+RETURNS TABLE (path bigint[], share numeric)
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED
+COST 100 ROWS 10 SUPPORT @extschema@.rows_support
+AS 'MODULE_PATHNAME', 'hgraph_paths';
+
+COMMENT ON FUNCTION @extschema@.paths(
+	@extschema@.hgraph, bigint, bigint, integer, date, boolean, integer[]) IS
+'paths down to a node from an ancestor, or from each topmost one';
+
+CREATE FUNCTION @extschema@.paths(
+	graph @extschema@.hgraph,
+	node uuid,
+	ancestor uuid DEFAULT NULL,
+	max_depth integer DEFAULT NULL,
+	as_of date DEFAULT NULL,
+	primary_only boolean DEFAULT false,
+	labels integer[] DEFAULT NULL)
+RETURNS TABLE (path uuid[], share numeric)
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED
+COST 100 ROWS 10 SUPPORT @extschema@.rows_support
+AS 'MODULE_PATHNAME', 'hgraph_paths';
+
+COMMENT ON FUNCTION @extschema@.paths(
+	@extschema@.hgraph, uuid, uuid, integer, date, boolean, integer[]) IS
+'paths down to a node from an ancestor, or from each topmost one';
+
+CREATE FUNCTION @extschema@.paths(
+	graph @extschema@.hgraph,
+	node text,
+	ancestor text DEFAULT NULL,
+	max_depth integer DEFAULT NULL,
+	as_of date DEFAULT NULL,
+	primary_only boolean DEFAULT false,
+	labels integer[] DEFAULT NULL)
+RETURNS TABLE (path text[], share numeric)
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED
+COST 100 ROWS 10 SUPPORT @extschema@.rows_support
+AS 'MODULE_PATHNAME', 'hgraph_paths';
+
+COMMENT ON FUNCTION @extschema@.paths(
+	@extschema@.hgraph, text, text, integer, date, boolean, integer[]) IS
+'paths down to a node from an ancestor, or from each topmost one';
+
+CREATE FUNCTION @extschema@.common_ancestors(
+	graph @extschema@.hgraph,
+	a bigint,
+	b bigint,
+	max_depth integer DEFAULT NULL,
+	include_self boolean DEFAULT false,
+	as_of date DEFAULT NULL,
+	primary_only boolean DEFAULT false,
+	labels integer[] DEFAULT NULL)
+RETURNS TABLE (node bigint, depth_a integer, depth_b integer)
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED
+COST 100 ROWS 10 SUPPORT @extschema@.rows_support
+AS 'MODULE_PATHNAME', 'hgraph_common_ancestors';
+
+COMMENT ON FUNCTION @extschema@.common_ancestors(
+	@extschema@.hgraph, bigint, bigint, integer, boolean, date, boolean,
+	integer[]) IS
+'what two nodes have above them in common, nearest first';
+
+CREATE FUNCTION @extschema@.common_ancestors(
+	graph @extschema@.hgraph,
+	a uuid,
+	b uuid,
+	max_depth integer DEFAULT NULL,
+	include_self boolean DEFAULT false,
+	as_of date DEFAULT NULL,
+	primary_only boolean DEFAULT false,
+	labels integer[] DEFAULT NULL)
+RETURNS TABLE (node uuid, depth_a integer, depth_b integer)
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED
+COST 100 ROWS 10 SUPPORT @extschema@.rows_support
+AS 'MODULE_PATHNAME', 'hgraph_common_ancestors';
+
+COMMENT ON FUNCTION @extschema@.common_ancestors(
+	@extschema@.hgraph, uuid, uuid, integer, boolean, date, boolean,
+	integer[]) IS
+'what two nodes have above them in common, nearest first';
+
+CREATE FUNCTION @extschema@.common_ancestors(
+	graph @extschema@.hgraph,
+	a text,
+	b text,
+	max_depth integer DEFAULT NULL,
+	include_self boolean DEFAULT false,
+	as_of date DEFAULT NULL,
+	primary_only boolean DEFAULT false,
+	labels integer[] DEFAULT NULL)
+RETURNS TABLE (node text, depth_a integer, depth_b integer)
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED
+COST 100 ROWS 10 SUPPORT @extschema@.rows_support
+AS 'MODULE_PATHNAME', 'hgraph_common_ancestors';
+
+COMMENT ON FUNCTION @extschema@.common_ancestors(
+	@extschema@.hgraph, text, text, integer, boolean, date, boolean,
+	integer[]) IS
+'what two nodes have above them in common, nearest first';
+
+-- Whole graphs
+
+CREATE FUNCTION @extschema@.preorder(
+	graph @extschema@.hgraph,
+	root bigint,
+	max_depth integer DEFAULT NULL,
+	as_of date DEFAULT NULL,
+	primary_only boolean DEFAULT false,
+	labels integer[] DEFAULT NULL)
+RETURNS TABLE (
+	ordinal bigint,
+	node bigint,
+	parent bigint,
+	depth integer,
+	path bigint[],
+	is_repeat boolean)
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED
+COST 100 ROWS 1000 SUPPORT @extschema@.rows_support
+AS 'MODULE_PATHNAME', 'hgraph_preorder';
+
+COMMENT ON FUNCTION @extschema@.preorder(
+	@extschema@.hgraph, bigint, integer, date, boolean, integer[]) IS
+'display order below a root, or of the whole graph for a NULL root';
+
+CREATE FUNCTION @extschema@.preorder(
+	graph @extschema@.hgraph,
+	root uuid,
+	max_depth integer DEFAULT NULL,
+	as_of date DEFAULT NULL,
+	primary_only boolean DEFAULT false,
+	labels integer[] DEFAULT NULL)
+RETURNS TABLE (
+	ordinal bigint,
+	node uuid,
+	parent uuid,
+	depth integer,
+	path uuid[],
+	is_repeat boolean)
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED
+COST 100 ROWS 1000 SUPPORT @extschema@.rows_support
+AS 'MODULE_PATHNAME', 'hgraph_preorder';
+
+COMMENT ON FUNCTION @extschema@.preorder(
+	@extschema@.hgraph, uuid, integer, date, boolean, integer[]) IS
+'display order below a root, or of the whole graph for a NULL root';
+
+CREATE FUNCTION @extschema@.preorder(
+	graph @extschema@.hgraph,
+	root text,
+	max_depth integer DEFAULT NULL,
+	as_of date DEFAULT NULL,
+	primary_only boolean DEFAULT false,
+	labels integer[] DEFAULT NULL)
+RETURNS TABLE (
+	ordinal bigint,
+	node text,
+	parent text,
+	depth integer,
+	path text[],
+	is_repeat boolean)
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED
+COST 100 ROWS 1000 SUPPORT @extschema@.rows_support
+AS 'MODULE_PATHNAME', 'hgraph_preorder';
+
+COMMENT ON FUNCTION @extschema@.preorder(
+	@extschema@.hgraph, text, integer, date, boolean, integer[]) IS
+'display order below a root, or of the whole graph for a NULL root';
+
+-- closure comes twice.  A default for key_type would not do: PostgreSQL derives
+-- the columns of a call in FROM from the arguments that are written there.  In
+-- the form without key_type no integer may come second, for closure(graph,
+-- NULL::integer) to mean the other one.
+
+CREATE FUNCTION @extschema@.closure(
+	graph @extschema@.hgraph,
+	key_type anyelement,
+	max_depth integer DEFAULT NULL,
+	as_of date DEFAULT NULL,
+	primary_only boolean DEFAULT false,
+	labels integer[] DEFAULT NULL)
+RETURNS TABLE (
+	ancestor anyelement,
+	descendant anyelement,
+	depth integer,
+	share numeric,
+	is_leaf boolean)
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED
+COST 1000 ROWS 10000 SUPPORT @extschema@.rows_support
+AS 'MODULE_PATHNAME', 'hgraph_closure';
+
+COMMENT ON FUNCTION @extschema@.closure(
+	@extschema@.hgraph, anyelement, integer, date, boolean, integer[]) IS
+'every node with everything below it, itself included';
+
+CREATE FUNCTION @extschema@.closure(
+	graph @extschema@.hgraph,
+	as_of date DEFAULT NULL,
+	max_depth integer DEFAULT NULL,
+	primary_only boolean DEFAULT false,
+	labels integer[] DEFAULT NULL)
+RETURNS TABLE (
+	ancestor bigint,
+	descendant bigint,
+	depth integer,
+	share numeric,
+	is_leaf boolean)
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED
+COST 1000 ROWS 10000 SUPPORT @extschema@.rows_support
+AS 'MODULE_PATHNAME', 'hgraph_closure';
+
+COMMENT ON FUNCTION @extschema@.closure(
+	@extschema@.hgraph, date, integer, boolean, integer[]) IS
+'every node with everything below it, itself included; nodes are bigint';
+
+-- Looking after a graph
+
+CREATE FUNCTION @extschema@.graph_stats(
+	graph @extschema@.hgraph,
+	OUT nodes bigint,
+	OUT edges bigint,
+	OUT roots bigint,
+	OUT leaves bigint,
+	OUT multi_parent_nodes bigint,
+	OUT max_depth integer,
+	OUT entries bigint,
+	OUT dead_entries bigint,
+	OUT overlay_entries bigint,
+	OUT image_bytes bigint,
+	OUT index_bytes bigint)
+RETURNS record
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED
+COST 10000
+AS 'MODULE_PATHNAME', 'hgraph_graph_stats';
+
+COMMENT ON FUNCTION @extschema@.graph_stats(@extschema@.hgraph) IS
+'size and shape of a graph';
+
+CREATE FUNCTION @extschema@.verify(graph @extschema@.hgraph)
+RETURNS TABLE (problem text, detail text)
+LANGUAGE C STABLE STRICT PARALLEL UNSAFE
+COST 100000 ROWS 1
+AS 'MODULE_PATHNAME', 'hgraph_verify';
+
+COMMENT ON FUNCTION @extschema@.verify(@extschema@.hgraph) IS
+'checks that index and table agree and that the graph has no cycle; no rows when all is well';

@@ -1,0 +1,340 @@
+/*-------------------------------------------------------------------------
+ *
+ * load.c
+ *	  From index pages to a graph: the first load, and catching up.
+ *
+ * What has to hold: when hg_cache_catch_up returns, the graph has every entry
+ * that was on the index's pages when it was called, and nothing that a VACUUM
+ * finished by then has removed.
+ *
+ * Let c be the counter that the image stands at.  As long as the metapage
+ * says c, no vacuum has finished since, so no page that once was a tail has
+ * got free space and become a tail again; the chain of "next" links from our
+ * tail leads through every page that was appended to since, to the present
+ * tail (am.h, 1 and 3).  When the counter has moved, we visit each page whose
+ * stamp is greater than c, and our own tail, and start following the chain
+ * from the tail named in the same reading of the metapage.  Either way the
+ * counter is read again at the end, and if it moved meanwhile (the chain may
+ * have been rearranged under us) there is another round.  A round that ends
+ * with the counter it began with has missed nothing.
+ *
+ * Pages are copied out under a share lock and decoded afterwards; inserters
+ * wait for the copy only.
+ *
+ * An error half way (out of memory, cancel) would leave the graph with part
+ * of a page; "changing" is set meanwhile, and whoever finds it set starts from
+ * scratch.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "cache/cache.h"
+#include "compat.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+/* Pages from which a load guesses how much is to come. */
+#define SAMPLE_PAGES	16
+
+/* Where a load or catch-up puts things; reused from page to page. */
+typedef struct Reader
+{
+	Relation	index;
+	const HgLayout *layout;
+	MemoryContext work;			/* reset per page */
+	char	   *page;
+	HgItem	   *items;
+} Reader;
+
+/*
+ * reader_begin allocates a reader's work space in the current context.
+ */
+static void
+reader_begin(Reader *r, Relation index, const HgLayout *layout)
+{
+	r->index = index;
+	r->layout = layout;
+	r->work = AllocSetContextCreate(CurrentMemoryContext, "hierarchy page",
+									ALLOCSET_DEFAULT_SIZES);
+	r->page = palloc(BLCKSZ);
+	r->items = palloc(sizeof(HgItem) * MaxIndexTuplesPerPage);
+}
+
+/*
+ * reader_end frees it.
+ */
+static void
+reader_end(Reader *r)
+{
+	MemoryContextDelete(r->work);
+	pfree(r->page);
+	pfree(r->items);
+}
+
+/*
+ * fetch_page copies a data page if its stamp is greater than after, or always
+ * when after is 0 and the page is not new.  Returns whether it did.
+ */
+static bool
+fetch_page(Reader *r, BlockNumber block, uint64 after, bool may_be_new)
+{
+	Buffer		buffer = hg_read_buffer(r->index, block, NULL);
+	Page		page = BufferGetPage(buffer);
+	bool		wanted = false;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	if (!may_be_new || !PageIsNew(page))
+	{
+		hg_page_check(r->index, buffer, HG_PAGE_DATA);
+		wanted = (after == 0 || HgPageOpaque(page)->stamp > after);
+	}
+	if (wanted)
+		memcpy(r->page, page, BLCKSZ);
+	UnlockReleaseBuffer(buffer);
+	return wanted;
+}
+
+/*
+ * put_page hands the fetched page to the graph.
+ */
+static void
+put_page(Reader *r, HgGraph *graph, BlockNumber block, int seen)
+{
+	MemoryContext old = MemoryContextSwitchTo(r->work);
+	int			n = hg_page_decode(r->index, r->layout, (Page) r->page, block,
+								   seen + FirstOffsetNumber, r->items);
+
+	if (seen > 0)
+		hg_graph_append(graph, block, r->items, n);
+	else
+		hg_graph_sync_page(graph, block, r->items, n);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(r->work);
+}
+
+/*
+ * new_ref makes an empty graph reference.
+ */
+static HgGraphRef *
+new_ref(MemoryContext parent)
+{
+	MemoryContext mcxt = AllocSetContextCreate(parent, "hierarchy image",
+											   ALLOCSET_START_SMALL_SIZES);
+	HgGraphRef *ref = MemoryContextAllocZero(mcxt, sizeof(HgGraphRef));
+
+	ref->mcxt = mcxt;
+	ref->refs = 1;
+	return ref;
+}
+
+/*
+ * hg_graph_ref_fold makes a folded copy of a graph, with one reference.
+ */
+HgGraphRef *
+hg_graph_ref_fold(const HgGraph *graph)
+{
+	/* owned by the caller's context until complete, so an error frees it */
+	HgGraphRef *ref = new_ref(CurrentMemoryContext);
+
+	ref->graph = hg_graph_fold(graph, ref->mcxt);
+	MemoryContextSetParent(ref->mcxt, CacheMemoryContext);
+	return ref;
+}
+
+/*
+ * load reads a whole index into a new graph.  *tail and *counter say where a
+ * catch-up has to begin.
+ */
+static HgGraphRef *
+load(Relation index, const HgLayout *layout, BlockNumber *tail, uint64 *counter)
+{
+	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext,
+											   "hierarchy load",
+											   ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(work);
+	Reader		r;
+	HgGraph    *graph;
+	HgGraphRef *ref;
+	BlockNumber nblocks;
+
+	reader_begin(&r, index, layout);
+	graph = hg_graph_create(work, layout->key_kind, layout->roles);
+
+	/* tail and counter first: what changes from here on is caught up later */
+	hg_meta_peek(index, tail, counter);
+	nblocks = RelationGetNumberOfBlocks(index);
+	for (BlockNumber b = HG_FIRST_DATA_BLKNO; b < nblocks; b++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (fetch_page(&r, b, 0, true))
+			put_page(&r, graph, b, 0);
+		if (b == SAMPLE_PAGES)
+			hg_graph_reserve(graph, (double) nblocks / SAMPLE_PAGES);
+	}
+	MemoryContextSwitchTo(old);
+	ref = hg_graph_ref_fold(graph);
+	MemoryContextDelete(work);
+	return ref;
+}
+
+/*
+ * follow_chain appends what came behind our position in the chain of tails.
+ */
+static void
+follow_chain(HgCached *c, Reader *r)
+{
+	for (;;)
+	{
+		HgPageOpaqueData *opaque;
+		int			nitems;
+		BlockNumber next;
+
+		CHECK_FOR_INTERRUPTS();
+		fetch_page(r, c->tail, 0, false);
+		opaque = HgPageOpaque((Page) r->page);
+		nitems = PageGetMaxOffsetNumber((Page) r->page);
+		next = opaque->next;
+		if (opaque->stamp != c->tail_stamp || nitems < c->tail_items)
+			c->tail_items = 0;	/* not merely appended to: compare all */
+		if (nitems > c->tail_items || c->tail_items == 0)
+			put_page(r, c->ref->graph, c->tail, c->tail_items);
+		c->tail_stamp = opaque->stamp;
+		c->tail_items = nitems;
+		if (next == InvalidBlockNumber)
+			break;
+		c->tail = next;
+		c->tail_stamp = 0;
+		c->tail_items = 0;
+	}
+}
+
+/*
+ * sweep visits the pages that changed otherwise since the image's counter.
+ */
+static void
+sweep(HgCached *c, Reader *r)
+{
+	HgMetaState *meta = palloc(sizeof(HgMetaState));
+	BlockNumber nblocks;
+
+	hg_meta_read(r->index, meta);
+	nblocks = RelationGetNumberOfBlocks(r->index);
+	for (BlockNumber b = HG_FIRST_DATA_BLKNO; b < nblocks; b++)
+	{
+		uint64		after = (b == c->tail) ? 0 : c->counter;
+
+		if (b != c->tail && meta->group_stamp[HgStampGroup(b)] <= c->counter)
+			continue;
+		CHECK_FOR_INTERRUPTS();
+		if (fetch_page(r, b, after, true))
+			put_page(r, c->ref->graph, b, 0);
+	}
+	c->counter = meta->counter;
+	c->tail = meta->tail;
+	c->tail_stamp = 0;
+	c->tail_items = 0;
+	pfree(meta);
+}
+
+/*
+ * nothing_new: is the image in step already?  The everyday case; no memory is
+ * touched but the two pages.
+ */
+static bool
+nothing_new(HgCached *c, Relation index)
+{
+	BlockNumber tail;
+	uint64		counter;
+	Buffer		buffer;
+	Page		page;
+	bool		same;
+
+	hg_meta_peek(index, &tail, &counter);
+	if (counter != c->counter || tail != c->tail)
+		return false;
+	buffer = hg_read_buffer(index, tail, NULL);
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	hg_page_check(index, buffer, HG_PAGE_DATA);
+	page = BufferGetPage(buffer);
+	same = (HgPageOpaque(page)->stamp == c->tail_stamp &&
+			PageGetMaxOffsetNumber(page) == c->tail_items &&
+			HgPageOpaque(page)->next == InvalidBlockNumber);
+	UnlockReleaseBuffer(buffer);
+	return same;
+}
+
+/*
+ * hg_cache_pruned: has a vacuum finished since the image caught up?
+ */
+bool
+hg_cache_pruned(HgCached *c, Relation index)
+{
+	BlockNumber tail;
+	uint64		counter;
+
+	hg_meta_peek(index, &tail, &counter);
+	return counter != c->counter;
+}
+
+/*
+ * hg_cache_catch_up brings the image in step with the index.
+ */
+void
+hg_cache_catch_up(HgCached *c, Relation index, bool writing)
+{
+	Reader		r;
+
+	if (c->changing)
+		hg_cache_discard(c);
+	if (c->ref == NULL)
+	{
+		c->ref = load(index, &c->layout, &c->tail, &c->counter);
+		c->tail_stamp = 0;
+		c->tail_items = 0;
+		hg_cache_trim(c);
+	}
+	else if (nothing_new(c, index))
+		return;
+
+	reader_begin(&r, index, &c->layout);
+	c->changing = true;
+	for (;;)
+	{
+		BlockNumber tail;
+		uint64		counter;
+
+		hg_meta_peek(index, &tail, &counter);
+		if (counter != c->counter)
+			sweep(c, &r);
+		follow_chain(c, &r);
+		hg_meta_peek(index, &tail, &counter);
+		if (counter == c->counter)
+			break;
+	}
+	c->changing = false;
+	reader_end(&r);
+
+	if (hg_graph_wants_fold(c->ref->graph, writing))
+	{
+		HgGraphRef *ref;
+
+		hg_sights_drop_idle(c);
+		ref = hg_graph_ref_fold(c->ref->graph);
+		hg_graph_ref_release(c->ref);
+		c->ref = ref;
+		hg_cache_trim(c);
+	}
+}
+
+/*
+ * hg_load_graph reads an index that nobody else writes to.
+ */
+HgGraphRef *
+hg_load_graph(Relation index, const HgLayout *layout)
+{
+	BlockNumber tail;
+	uint64		counter;
+
+	return load(index, layout, &tail, &counter);
+}

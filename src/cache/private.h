@@ -1,0 +1,26 @@
+/*-------------------------------------------------------------------------
+ *
+ * private.h
+ *	  Graphs made by a real query, for callers who may not use the index.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef HGRAPH_PRIVATE_H
+#define HGRAPH_PRIVATE_H
+
+#include "cache/cache.h"
+
+/* What such a graph depends on beside the snapshot. */
+typedef struct HgPrivateKey
+{
+	uint64		settings;		/* hash over all settings */
+	Oid			user;
+	uint32		unused;			/* zero; no padding in memcmp */
+} HgPrivateKey;
+
+extern void hg_private_key(HgPrivateKey *key);
+/* The graph of the rows that the current user sees under the active snapshot. */
+extern HgGraphRef *hg_private_graph(Relation heap, Relation index,
+									const HgLayout *layout);
+
+#endif							/* HGRAPH_PRIVATE_H */

@@ -1,0 +1,80 @@
+/*-------------------------------------------------------------------------
+ *
+ * compat.h
+ *	  Everything that depends on the version of PostgreSQL.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef HIERARCHY_COMPAT_H
+#define HIERARCHY_COMPAT_H
+
+#if PG_VERSION_NUM < 150000
+#error "hierarchy needs PostgreSQL 15 or later"
+#endif
+
+/* 18: vacuum_delay_point tells ANALYZE from VACUUM. */
+#if PG_VERSION_NUM >= 180000
+#define hg_vacuum_delay_point()	vacuum_delay_point(false)
+#else
+#define hg_vacuum_delay_point()	vacuum_delay_point()
+#endif
+
+/* 16: parsing functions can report errors softly. */
+#if PG_VERSION_NUM >= 160000
+#define hg_parse_qualified_name(string) \
+	stringToQualifiedNameList((string), NULL)
+#else
+#define hg_parse_qualified_name(string) \
+	stringToQualifiedNameList((string))
+#endif
+
+/* 16: one function for the ACL of every kind of object. */
+#if PG_VERSION_NUM >= 160000
+#define hg_namespace_aclcheck(oid, role, mode) \
+	object_aclcheck(NamespaceRelationId, (oid), (role), (mode))
+#define hg_proc_aclcheck(oid, role, mode) \
+	object_aclcheck(ProcedureRelationId, (oid), (role), (mode))
+#else
+#define hg_namespace_aclcheck(oid, role, mode) \
+	pg_namespace_aclcheck((oid), (role), (mode))
+#define hg_proc_aclcheck(oid, role, mode) \
+	pg_proc_aclcheck((oid), (role), (mode))
+#endif
+
+/* 16: outer joins no longer need to be told apart here. */
+#if PG_VERSION_NUM >= 160000
+#define hg_build_expression_pathkey(root, expr, opno, rel) \
+	build_expression_pathkey((root), (expr), (opno), (rel), false)
+#else
+#define hg_build_expression_pathkey(root, expr, opno, rel) \
+	build_expression_pathkey((root), (expr), NULL, (opno), (rel), false)
+#endif
+
+/* 18: what EXPLAIN offers to others has headers of its own. */
+#if PG_VERSION_NUM >= 180000
+#include "commands/explain_format.h"
+#include "commands/explain_state.h"
+#endif
+
+/* 16: RelFileNode became RelFileLocator. */
+#if PG_VERSION_NUM >= 160000
+#define HG_REL_FILENUMBER(rel)	((rel)->rd_locator.relNumber)
+#else
+#define HG_REL_FILENUMBER(rel)	((rel)->rd_node.relNode)
+#endif
+
+/* 17: the local transaction id moved within PGPROC. */
+#if PG_VERSION_NUM >= 170000
+#define HG_MY_LXID	(MyProc->vxid.lxid)
+#else
+#define HG_MY_LXID	(MyProc->lxid)
+#endif
+
+/* 16: settings live in a hash table, and an array of them is made on demand. */
+#if PG_VERSION_NUM >= 160000
+#define hg_guc_variables(n)	get_guc_variables(n)
+#else
+#define hg_guc_variables(n)	(*(n) = GetNumConfigOptions(), get_guc_variables())
+#endif
+
+#endif							/* HIERARCHY_COMPAT_H */

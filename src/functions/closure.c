@@ -1,0 +1,149 @@
+/*-------------------------------------------------------------------------
+ *
+ * closure.c
+ *	  Rows of closure: the descendants of one node after the other.  Only the
+ *	  walk of the node at hand is in memory.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "functions/rowsource.h"
+#include "miscadmin.h"
+
+enum
+{
+	COL_ANCESTOR, COL_DESCENDANT, COL_DEPTH, COL_SHARE, COL_IS_LEAF
+};
+
+typedef struct ClosureState
+{
+	uint32		start;			/* node to walk from next */
+	uint32		next;			/* position in reach */
+	bool		walked;			/* is reach in use? */
+	bool		share;			/* compute it? */
+	uint32		size;			/* of the two arrays */
+	double	   *shares;
+	bool	   *stated;
+	HgReach		reach;
+} ClosureState;
+
+/*
+ * compute_shares fills in the shares of the walk at hand.
+ */
+static void
+compute_shares(HgRows *rows, ClosureState *state)
+{
+	if (state->size < state->reach.n)
+	{
+		if (state->shares)
+		{
+			pfree(state->shares);
+			pfree(state->stated);
+		}
+		/* Half as much again: walks come in all sizes. */
+		state->size = state->reach.n + state->reach.n / 2;
+		state->shares = MemoryContextAllocHuge(rows->mcxt,
+											   (Size) state->size * sizeof(double));
+		state->stated = MemoryContextAllocHuge(rows->mcxt,
+											   (Size) state->size * sizeof(bool));
+	}
+	hg_shares(&rows->q.view, &state->reach, HG_DOWN, rows->args.max_depth,
+			  state->shares, state->stated);
+}
+
+/*
+ * next_walk walks down from the next node that exists; false when there is
+ * none left.
+ */
+static bool
+next_walk(HgRows *rows, ClosureState *state)
+{
+	HgView	   *view = &rows->q.view;
+
+	while (state->start < view->nnodes && !hg_node_exists(view, state->start))
+	{
+		if ((++state->start & 0x3ff) == 0)
+			CHECK_FOR_INTERRUPTS();
+	}
+	if (state->start >= view->nnodes)
+		return false;
+
+	if (state->walked)
+		hg_reach_again(&state->reach, view, state->start, HG_DOWN,
+					   rows->args.max_depth);
+	else
+		hg_reach(&state->reach, view, state->start, HG_DOWN,
+				 rows->args.max_depth, rows->mcxt);
+	state->walked = true;
+	if (state->share)
+		compute_shares(rows, state);
+	state->start++;
+	state->next = 0;
+	return true;
+}
+
+/*
+ * closure_next returns one pair.
+ */
+static bool
+closure_next(HgRows *rows, Datum *values, bool *nulls)
+{
+	ClosureState *state = rows->state;
+	uint32		i;
+	uint32		node;
+
+	if ((!state->walked || state->next >= state->reach.n) &&
+		!next_walk(rows, state))
+		return false;
+
+	i = state->next++;
+	node = state->reach.node[i];
+	if (HG_WANTED(rows, COL_ANCESTOR))
+		hg_rows_put_node(rows, COL_ANCESTOR, state->reach.node[0],
+						 values, nulls);
+	if (HG_WANTED(rows, COL_DESCENDANT))
+		hg_rows_put_node(rows, COL_DESCENDANT, node, values, nulls);
+	if (HG_WANTED(rows, COL_DEPTH))
+	{
+		values[COL_DEPTH] = Int32GetDatum(state->reach.depth[i]);
+		nulls[COL_DEPTH] = false;
+	}
+	if (state->share)
+		hg_rows_put_share(rows, COL_SHARE, state->shares[i],
+						  state->stated[i], values, nulls);
+	if (HG_WANTED(rows, COL_IS_LEAF))
+	{
+		bool		inner = hg_node_has_edge(&rows->q.view, node, HG_DOWN);
+
+		values[COL_IS_LEAF] = BoolGetDatum(!inner);
+		nulls[COL_IS_LEAF] = false;
+	}
+	return true;
+}
+
+/*
+ * closure_end gives back the walk.
+ */
+static void
+closure_end(HgRows *rows)
+{
+	ClosureState *state = rows->state;
+
+	if (state->walked)
+		hg_reach_free(&state->reach);
+}
+
+/*
+ * hg_rows_closure_begin starts closure.
+ */
+void
+hg_rows_closure_begin(HgRows *rows)
+{
+	ClosureState *state = palloc0(sizeof(ClosureState));
+
+	state->share = HG_WANTS_SHARE(rows, COL_SHARE);
+	rows->state = state;
+	rows->next = closure_next;
+	rows->end = closure_end;
+}

@@ -1,0 +1,89 @@
+/*-------------------------------------------------------------------------
+ *
+ * rows.h
+ *	  The set-returning functions as row sources: one row at a time, only the
+ *	  columns that somebody wants.
+ *
+ * Two callers: the fmgr entry points (srf.c), for calls in a select list, and
+ * the custom scan of the planner layer, for calls in FROM.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef HGRAPH_ROWS_H
+#define HGRAPH_ROWS_H
+
+#include "cache/query.h"
+
+typedef enum HgRowsKind
+{
+	HG_ROWS_PARENTS,
+	HG_ROWS_CHILDREN,
+	HG_ROWS_ANCESTORS,
+	HG_ROWS_DESCENDANTS,
+	HG_ROWS_ROOTS,
+	HG_ROWS_LEAVES,
+	HG_ROWS_TOPS,
+	HG_ROWS_PATHS,
+	HG_ROWS_COMMON_ANCESTORS,
+	HG_ROWS_PREORDER,
+	HG_ROWS_CLOSURE,
+	HG_ROWS_NKINDS
+} HgRowsKind;
+
+#define HG_ROWS_MAX_COLUMNS 6
+
+/* Arguments of a call, decoded from its SQL arguments. */
+typedef struct HgRowsArgs
+{
+	HgRowsKind	kind;
+	bool		is_null;		/* graph or node NULL: no rows */
+	Oid			graph;
+	Oid			key_type;		/* INT8OID, INT4OID, UUIDOID or TEXTOID: type
+								 * of the node argument and of result nodes */
+	Datum		node;			/* first node argument, by its type */
+	bool		node_null;		/* preorder of everything, paths' ancestor */
+	Datum		other;			/* common_ancestors' b, paths' ancestor */
+	bool		other_null;
+	uint32		max_depth;		/* HG_UNLIMITED */
+	bool		include_self;
+	HgFilterArgs filter;
+} HgRowsArgs;
+
+typedef struct HgRows HgRows;
+
+/*
+ * Which row source a function is, by its catalog entry (a C function of this
+ * library with the right symbol); HG_ROWS_NKINDS when it is none of them.
+ */
+extern HgRowsKind hg_rows_kind(Oid funcid);
+
+/* Number of result columns. */
+extern int	hg_rows_columns(HgRowsKind kind);
+
+/*
+ * Decodes the SQL arguments in the order of the function's declaration;
+ * nargs of them, with their actual types.  Raises the errors that bad
+ * arguments deserve.
+ */
+extern void hg_rows_args(HgRowsKind kind, int nargs, const Datum *values,
+						 const bool *nulls, const Oid *types,
+						 HgRowsArgs *args);
+
+/*
+ * Opens the source.  wanted: bit i set when result column i is needed; others
+ * are returned as NULL at no cost.  Memory comes from mcxt, a context of its
+ * own lifetime; rows' datums live until the next call.
+ */
+extern HgRows *hg_rows_begin(const HgRowsArgs *args, uint32 wanted,
+							 MemoryContext mcxt);
+extern bool hg_rows_next(HgRows *rows, Datum *values, bool *nulls);
+extern void hg_rows_end(HgRows *rows);
+
+/*
+ * Estimated number of rows for these arguments, from the image; < 0 when it
+ * cannot be told (no permission, no such graph).  Never raises an error for
+ * bad arguments.  node_known false: typical value over the graph's nodes.
+ */
+extern double hg_rows_estimate(const HgRowsArgs *args, bool node_known);
+
+#endif							/* HGRAPH_ROWS_H */

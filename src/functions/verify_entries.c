@@ -1,0 +1,397 @@
+/*-------------------------------------------------------------------------
+ *
+ * verify_entries.c
+ *	  verify(): the pages of an index, its entries against the table's rows,
+ *	  and rows against entries.
+ *
+ * First every page is read.  Each entry whose row the snapshot sees must say
+ * what the row says; rows met that way are marked.  Then the table is read:
+ * each visible row that belongs into the index must be marked.
+ *
+ * Rows that the snapshot sees stay, and their entries stay on their pages, so
+ * writers may go on meanwhile.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/tableam.h"
+#include "catalog/index.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "functions/keys.h"
+#include "functions/verify.h"
+
+/* Bytes that hold a bit for each row of a heap page. */
+#define BLOCK_BYTES		((MaxHeapTuplesPerPage + 7) / 8)
+
+/* What it takes to tell the entry that a row should have. */
+typedef struct RowReader
+{
+	IndexInfo  *info;
+	EState	   *estate;
+	ExprState  *predicate;
+	TupleTableSlot *slot;
+	uint8	   *met;			/* a bit for each row met by an entry */
+	BlockNumber met_blocks;
+} RowReader;
+
+/* One page, read under lock and looked at without. */
+typedef struct PageRead
+{
+	BlockNumber blkno;
+	bool		is_new;			/* zeroed */
+	HgMetaState before;			/* metapage before and after */
+	HgMetaState after;
+	int			nitems;
+	HgItem	   *items;
+	PGAlignedBlock copy;
+} PageRead;
+
+/*
+ * reader_open prepares for rows.
+ */
+static void
+reader_open(HgVerify *v, RowReader *reader)
+{
+	reader->info = BuildIndexInfo(v->index);
+	reader->estate = CreateExecutorState();
+	reader->predicate = ExecPrepareQual(reader->info->ii_Predicate,
+										reader->estate);
+	reader->slot = table_slot_create(v->heap, NULL);
+	reader->met_blocks = RelationGetNumberOfBlocks(v->heap);
+	reader->met = MemoryContextAllocExtended(CurrentMemoryContext,
+											 (Size) reader->met_blocks * BLOCK_BYTES + 1,
+											 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+}
+
+/*
+ * reader_close is the end of it.
+ */
+static void
+reader_close(RowReader *reader)
+{
+	ExecDropSingleTupleTableSlot(reader->slot);
+	FreeExecutorState(reader->estate);
+	pfree(reader->met);
+}
+
+/*
+ * mark notes that an entry led to the row in the slot; true when none had
+ * before.  Blocks added to the table later hold no row that we see.
+ */
+static bool
+mark(RowReader *reader)
+{
+	BlockNumber block = ItemPointerGetBlockNumber(&reader->slot->tts_tid);
+	OffsetNumber offset = ItemPointerGetOffsetNumber(&reader->slot->tts_tid) - 1;
+	uint8	   *byte;
+	uint8		bit = 1 << (offset % 8);
+
+	if (block >= reader->met_blocks || offset >= MaxHeapTuplesPerPage)
+		return true;
+	byte = &reader->met[(Size) block * BLOCK_BYTES + offset / 8];
+	if (*byte & bit)
+		return false;
+	*byte |= bit;
+	return true;
+}
+
+/*
+ * row_item makes the item of the row in the slot; false when the row belongs
+ * not into the index.
+ */
+static bool
+row_item(HgVerify *v, RowReader *reader, HgItem *item)
+{
+	ExprContext *econtext = GetPerTupleExprContext(reader->estate);
+	Datum		values[INDEX_MAX_KEYS];
+	bool		isnull[INDEX_MAX_KEYS];
+
+	ResetExprContext(econtext);
+	econtext->ecxt_scantuple = reader->slot;
+	if (reader->predicate && !ExecQual(reader->predicate, econtext))
+		return false;
+	FormIndexDatum(reader->info, reader->slot, reader->estate, values, isnull);
+	return hg_item_from_values(&v->layout, values, isnull,
+							   &reader->slot->tts_tid, item);
+}
+
+/*
+ * same_key compares two keys.
+ */
+static bool
+same_key(const HgLayout *layout, const HgKey *a, const HgKey *b)
+{
+	if (layout->key_kind == HG_KEY_INT)
+		return a->num == b->num;
+	return a->len == b->len && memcmp(a->bytes, b->bytes, a->len) == 0;
+}
+
+/*
+ * same_edge compares the keys of two items.
+ */
+static bool
+same_edge(const HgLayout *layout, const HgItem *a, const HgItem *b)
+{
+	return a->has_parent == b->has_parent &&
+		(!a->has_parent || same_key(layout, &a->parent, &b->parent)) &&
+		same_key(layout, &a->child, &b->child);
+}
+
+/*
+ * different_role names a role in which two items differ, NULL if in none.
+ */
+static const char *
+different_role(const HgItem *a, const HgItem *b)
+{
+	uint8		diff = a->flags ^ b->flags;
+
+	if ((diff & HG_ENTRY_WEIGHT_NULL) ||
+		memcmp(&a->weight, &b->weight, sizeof(double)) != 0)
+		return "weight";
+	if (a->valid_from != b->valid_from || a->valid_to != b->valid_to)
+		return "validity";
+	if (diff & HG_ENTRY_PRIMARY)
+		return "is_primary";
+	if ((diff & HG_ENTRY_LABEL_NULL) || a->label != b->label)
+		return "label";
+	return NULL;
+}
+
+/*
+ * edge_text writes the keys of an item.
+ */
+static char *
+edge_text(const HgLayout *layout, const HgItem *item)
+{
+	return psprintf("parent %s, child %s",
+					item->has_parent ? hg_key_cstring(layout, &item->parent) : "NULL",
+					hg_key_cstring(layout, &item->child));
+}
+
+/*
+ * compare reports in what an entry and the row in the slot differ.
+ */
+static void
+compare(HgVerify *v, RowReader *reader, const HgItem *entry)
+{
+	BlockNumber block = ItemPointerGetBlockNumber(&reader->slot->tts_tid);
+	OffsetNumber offset = ItemPointerGetOffsetNumber(&reader->slot->tts_tid);
+	HgItem		row;
+	const char *role;
+
+	if (!row_item(v, reader, &row))
+	{
+		hg_verify_report(v, "entry for a row that does not belong into the index",
+						 "The entry with %s points to row (%u,%u).",
+						 edge_text(&v->layout, entry), block, offset);
+		return;
+	}
+	if (!same_edge(&v->layout, entry, &row))
+		hg_verify_report(v, "entry differs from its row",
+						 "The entry has %s; row (%u,%u) has %s.",
+						 edge_text(&v->layout, entry), block, offset,
+						 edge_text(&v->layout, &row));
+	else if ((role = different_role(entry, &row)) != NULL)
+		hg_verify_report(v, "entry differs from its row",
+						 "The entry with %s and row (%u,%u) differ in %s.",
+						 edge_text(&v->layout, entry), block, offset, role);
+	if (!mark(reader))
+		hg_verify_report(v, "row has more than one entry",
+						 "Row (%u,%u) with %s.", block, offset,
+						 edge_text(&v->layout, &row));
+}
+
+/*
+ * check_entry follows an entry to its row.
+ */
+static void
+check_entry(HgVerify *v, RowReader *reader, IndexFetchTableData *fetch,
+			const HgItem *entry)
+{
+	ItemPointerData tid;
+	bool		call_again = false;
+	bool		all_dead = false;
+
+	if (entry->tid_off == InvalidOffsetNumber ||
+		entry->tid_off > MaxHeapTuplesPerPage ||
+		(entry->tid_block >= reader->met_blocks &&
+		 entry->tid_block >= RelationGetNumberOfBlocks(v->heap)))
+	{
+		hg_verify_report(v, "entry points outside of the table",
+						 "The entry with %s points to row (%u,%u).",
+						 edge_text(&v->layout, entry), entry->tid_block,
+						 entry->tid_off);
+		return;
+	}
+	ItemPointerSet(&tid, entry->tid_block, entry->tid_off);
+	if (table_index_fetch_tuple(fetch, &tid, v->snapshot, reader->slot,
+								&call_again, &all_dead))
+		compare(v, reader, entry);
+	ExecClearTuple(reader->slot);
+}
+
+/*
+ * read_page is a step: reads one page, and the metapage before and after.
+ */
+static void
+read_page(HgVerify *v, void *arg)
+{
+	PageRead   *read = arg;
+	Buffer		buffer;
+
+	hg_meta_read(v->index, &read->before);
+	buffer = hg_read_buffer(v->index, read->blkno, NULL);
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	read->is_new = PageIsNew(BufferGetPage(buffer));
+	if (!read->is_new)
+	{
+		hg_page_check(v->index, buffer, HG_PAGE_DATA);
+		memcpy(read->copy.data, BufferGetPage(buffer), BLCKSZ);
+	}
+	UnlockReleaseBuffer(buffer);
+	hg_meta_read(v->index, &read->after);
+	if (!read->is_new)
+		read->nitems = hg_page_decode(v->index, &v->layout, read->copy.data,
+									  read->blkno, FirstOffsetNumber,
+									  read->items);
+}
+
+/*
+ * check_page_links checks what readers rely on when they look for changes: the
+ * chain of tails, and stamps that tell which pages have been pruned.
+ */
+static void
+check_page_links(HgVerify *v, const PageRead *read)
+{
+	HgPageOpaqueData *opaque = HgPageOpaque((Page) read->copy.data);
+	const HgMetaState *meta = &read->after;
+	bool		is_tail = (opaque->flags & HG_PAGE_TAIL) != 0;
+
+	if (opaque->stamp > meta->counter + 1)
+		hg_verify_report(v, "page stamp is out of range",
+						 "Block %u has stamp " UINT64_FORMAT ", the index counts " UINT64_FORMAT ".",
+						 read->blkno, opaque->stamp, meta->counter);
+	else if (opaque->stamp <= meta->counter &&
+			 opaque->stamp > meta->group_stamp[HgStampGroup(read->blkno)])
+		hg_verify_report(v, "page stamp is not announced",
+						 "Block %u has stamp " UINT64_FORMAT ", its group " UINT64_FORMAT ".",
+						 read->blkno, opaque->stamp,
+						 meta->group_stamp[HgStampGroup(read->blkno)]);
+
+	/* Between the two looks at the metapage nothing moved the tail. */
+	if (read->before.tail == meta->tail &&
+		is_tail != (meta->tail == read->blkno))
+		hg_verify_report(v, "tail is not marked right",
+						 "Block %u is the tail, block %u is %smarked as the tail.",
+						 meta->tail, read->blkno, is_tail ? "" : "not ");
+
+	if (opaque->next != InvalidBlockNumber &&
+		(is_tail || opaque->next < HG_FIRST_DATA_BLKNO ||
+		 opaque->next >= RelationGetNumberOfBlocks(v->index)))
+		hg_verify_report(v, "page has a wrong successor",
+						 "Block %u is followed by block %u.",
+						 read->blkno, opaque->next);
+}
+
+/*
+ * check_pages reads the whole index.
+ */
+static void
+check_pages(HgVerify *v, RowReader *reader)
+{
+	IndexFetchTableData *fetch = table_index_fetch_begin(v->heap);
+	PageRead   *read = palloc0(sizeof(PageRead));
+	BlockNumber blocks = RelationGetNumberOfBlocks(v->index);
+	HgMetaState first;
+	uint32		data_pages = 0;
+	bool		readable = true;
+
+	read->items = palloc(MaxIndexTuplesPerPage * sizeof(HgItem));
+	for (BlockNumber blkno = HG_FIRST_DATA_BLKNO; blkno < blocks; blkno++)
+	{
+		MemoryContext old = MemoryContextSwitchTo(v->work_mcxt);
+
+		CHECK_FOR_INTERRUPTS();
+		MemoryContextReset(v->work_mcxt);
+		read->blkno = blkno;
+		read->nitems = 0;
+		if (!hg_verify_passed(v, hg_verify_try(v, read_page, read)))
+			readable = false;
+		else
+		{
+			if (blkno == HG_FIRST_DATA_BLKNO)
+				first = read->before;
+			if (!read->is_new)
+			{
+				data_pages++;
+				check_page_links(v, read);
+				for (int i = 0; i < read->nitems; i++)
+					check_entry(v, reader, fetch, &read->items[i]);
+			}
+		}
+		MemoryContextSwitchTo(old);
+	}
+	table_index_fetch_end(fetch);
+
+	if (blocks <= HG_FIRST_DATA_BLKNO)
+	{
+		hg_verify_report(v, "index is damaged",
+						 "The index has %u blocks.", blocks);
+		v->damaged = true;
+	}
+	else if (readable && data_pages < first.data_pages)
+	{
+		hg_verify_report(v, "index is damaged",
+						 "%u of %u data pages are missing.",
+						 first.data_pages - data_pages, first.data_pages);
+		v->damaged = true;
+	}
+	pfree(read->items);
+	pfree(read);
+}
+
+/*
+ * check_rows reads the whole table.
+ */
+static void
+check_rows(HgVerify *v, RowReader *reader)
+{
+	TableScanDesc scan = table_beginscan(v->heap, v->snapshot, 0, NULL);
+
+	while (table_scan_getnextslot(scan, ForwardScanDirection, reader->slot))
+	{
+		MemoryContext old = MemoryContextSwitchTo(v->work_mcxt);
+		HgItem		row;
+
+		CHECK_FOR_INTERRUPTS();
+		MemoryContextReset(v->work_mcxt);
+		if (row_item(v, reader, &row) && mark(reader))
+			hg_verify_report(v, "row has no entry", "Row (%u,%u) with %s.",
+							 ItemPointerGetBlockNumber(&reader->slot->tts_tid),
+							 ItemPointerGetOffsetNumber(&reader->slot->tts_tid),
+							 edge_text(&v->layout, &row));
+		MemoryContextSwitchTo(old);
+	}
+	table_endscan(scan);
+}
+
+/*
+ * hg_verify_entries compares index and table.  Without all of the index there
+ * is no point in listing the rows that are missing from the rest.
+ */
+void
+hg_verify_entries(HgVerify *v)
+{
+	RowReader	reader;
+
+	reader_open(v, &reader);
+	check_pages(v, &reader);
+	if (!v->damaged)
+		check_rows(v, &reader);
+	reader_close(&reader);
+}

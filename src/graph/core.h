@@ -1,0 +1,201 @@
+/*-------------------------------------------------------------------------
+ *
+ * core.h
+ *	  What the files of the graph core share among themselves.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef HG_CORE_H
+#define HG_CORE_H
+
+#if defined(POSTGRES_H) || defined(FMGR_H) || defined(REL_H) || defined(SPI_H)
+#error "the graph core must not know PostgreSQL"
+#endif
+
+#include <string.h>
+
+#include "graph/graph.h"
+
+#define HG_IMAGE_MAGIC		0x4847494d
+#define HG_IMAGE_VERSION	1
+
+/* More would make entry numbers ambiguous with HG_NONE arithmetic. */
+#define HG_MAX_ENTRIES		0x7fffffffU
+
+/*
+ * The base, one block of memory.  Everything is an offset from its start, so
+ * a copy works wherever it is mapped.
+ *
+ * Entries are sorted by parent: those of node n are out_start[n] up to
+ * out_start[n + 1].  Registrations (no parent) stand behind, in the bucket
+ * "nnodes".  in_entry lists entries by child, registrations included;
+ * block_entry lists them by index block, in page order.
+ */
+typedef struct HgImage
+{
+	uint32_t	magic;
+	uint32_t	version;
+	uint64_t	size;			/* of the whole block */
+	uint32_t	kind;			/* HgKeyKind */
+	uint32_t	roles;
+	uint32_t	nnodes;
+	uint32_t	nentries;
+	uint32_t	nblocks;		/* index blocks covered by block_start */
+	uint32_t	hash_mask;		/* slots - 1 */
+	/* offsets; arrays of roles that the graph lacks have offset 0 */
+	uint64_t	keys;			/* int64, 16 bytes, or uint64 blob offset */
+	uint64_t	blob;			/* bytes of HG_KEY_BYTES keys */
+	uint64_t	hash;			/* uint32 node per slot, HG_NONE empty */
+	uint64_t	out_start;		/* uint32[nnodes + 2] */
+	uint64_t	in_start;		/* uint32[nnodes + 1] */
+	uint64_t	in_entry;		/* uint32[nentries] */
+	uint64_t	block_start;	/* uint32[nblocks + 1] */
+	uint64_t	block_entry;	/* uint32[nentries] */
+	uint64_t	parent;			/* uint32[nentries] */
+	uint64_t	child;			/* uint32[nentries] */
+	uint64_t	tid_block;		/* uint32[nentries] */
+	uint64_t	tid_off;		/* uint16[nentries] */
+	uint64_t	flags;			/* uint8[nentries] */
+	uint64_t	label;			/* int32[nentries] */
+	uint64_t	valid;			/* int32[2 * nentries]: from, to */
+	uint64_t	weight;			/* double[nentries] */
+} HgImage;
+
+/* The arrays of a base where they are mapped now; NULL for lacking roles. */
+typedef struct HgBase
+{
+	HgImage    *image;
+	uint32_t	nnodes;
+	uint32_t	nentries;
+	uint32_t	nblocks;
+	uint32_t	hash_mask;
+	int64_t    *key_num;		/* HG_KEY_INT */
+	unsigned char *key_uuid;	/* HG_KEY_UUID */
+	uint64_t   *key_off;		/* HG_KEY_BYTES: nnodes + 1 offsets */
+	unsigned char *blob;
+	uint32_t   *hash;
+	uint32_t   *out_start;
+	uint32_t   *in_start;
+	uint32_t   *in_entry;
+	uint32_t   *block_start;
+	uint32_t   *block_entry;
+	uint32_t   *parent;
+	uint32_t   *child;
+	uint32_t   *tid_block;
+	uint16_t   *tid_off;
+	uint8_t    *flags;
+	int32_t    *label;
+	int32_t    *valid;
+	double	   *weight;
+} HgBase;
+
+/* An entry that arrived after the base, with its places in three lists. */
+typedef struct HgOverlayEntry
+{
+	HgEntry		e;
+	uint32_t	next_out;		/* same parent; overlay indexes, HG_NONE ends */
+	uint32_t	next_in;		/* same child */
+	uint32_t	next_block;		/* same index block, page order */
+} HgOverlayEntry;
+
+/* Heads of a node's overlay lists. */
+typedef struct HgOverlayHead
+{
+	uint32_t	node;			/* HG_NONE: empty slot */
+	uint32_t	out;
+	uint32_t	in;
+} HgOverlayHead;
+
+struct HgGraph
+{
+	void	   *arena;
+	HgKeyKind	kind;
+	uint32_t	roles;
+	HgBase		base;
+
+	/* entries the index no longer holds: a bit per base entry, on demand */
+	uint8_t    *gone;
+	uint32_t	ngone;			/* in base and overlay */
+
+	/* overlay entries; those below nlinked are in the out and in lists */
+	HgOverlayEntry *over;
+	uint32_t	nover;
+	uint32_t	over_size;
+	uint32_t	nlinked;
+
+	/* overlay nodes: keys and a hash table of their own */
+	uint32_t	nnew;
+	uint32_t	new_size;
+	int64_t    *new_num;		/* HG_KEY_INT */
+	unsigned char *new_uuid;	/* HG_KEY_UUID */
+	uint64_t   *new_off;		/* HG_KEY_BYTES: nnew + 1 offsets */
+	unsigned char *new_blob;
+	uint64_t	new_blob_size;
+	uint32_t   *new_hash;		/* index among new nodes, or HG_NONE */
+	uint32_t	new_hash_mask;	/* 0: no table yet */
+
+	/* heads of adjacency lists, hashed by node, and who has any */
+	HgOverlayHead *heads;
+	uint32_t	nheads;
+	uint32_t	heads_mask;
+	uint8_t    *touched;		/* a bit per node */
+	uint32_t	touched_nodes;	/* bits allocated */
+
+	/* overlay entries of each index block */
+	uint32_t   *block_first;
+	uint32_t   *block_last;
+	uint32_t	block_size;
+
+	HgScratch  *scratch;		/* pool */
+	size_t		bytes;			/* allocated, scratch included */
+};
+
+/* Small helpers. */
+static inline void *
+hg_alloc(HgGraph *g, size_t size)
+{
+	g->bytes += size;
+	return hg_host.alloc(g->arena, size);
+}
+
+static inline bool
+hg_bit(const uint8_t *bits, uint32_t i)
+{
+	return (bits[i >> 3] >> (i & 7)) & 1;
+}
+
+static inline void
+hg_bit_set(uint8_t *bits, uint32_t i)
+{
+	bits[i >> 3] |= (uint8_t) (1 << (i & 7));
+}
+
+static inline bool
+hg_touched(const HgGraph *g, uint32_t node)
+{
+	return node < g->touched_nodes && hg_bit(g->touched, node);
+}
+
+static inline HgOverlayEntry *
+hg_over(const HgGraph *g, uint32_t entry)
+{
+	return &g->over[entry - g->base.nentries];
+}
+
+/* dict.c */
+extern uint32_t hg_hash_key(HgKeyKind kind, const HgKey *key);
+extern uint32_t hg_dict_size(uint32_t nnodes);
+extern uint32_t hg_dict_find(const HgGraph *g, const HgKey *key, uint32_t hash);
+extern uint32_t hg_dict_find_or_add(HgGraph *g, const HgKey *key,
+									uint32_t hash);
+extern void hg_dict_reserve(HgGraph *g, uint32_t nnodes);
+extern void hg_dict_prefetch(const HgGraph *g, uint32_t hash);
+
+/* overlay.c */
+extern void hg_overlay_link(HgGraph *g);
+extern HgOverlayHead *hg_overlay_head(const HgGraph *g, uint32_t node);
+
+/* fold.c */
+extern void hg_base_attach(HgBase *base, HgImage *image);
+
+#endif							/* HG_CORE_H */

@@ -1,0 +1,392 @@
+/*-------------------------------------------------------------------------
+ *
+ * dict.c
+ *	  The dictionary: keys to node numbers.
+ *
+ * Two open-addressing tables with linear probing: the base's, immutable, and
+ * the overlay's, which grows.  A slot holds a node number only; the key is
+ * compared where it is stored.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "graph/core.h"
+
+/*
+ * mix64 is the finaliser of MurmurHash3 (Austin Appleby): every input bit
+ * changes every output bit with probability close to one half.
+ */
+static inline uint64_t
+mix64(uint64_t x)
+{
+	x ^= x >> 33;
+	x *= UINT64_C(0xff51afd7ed558ccd);
+	x ^= x >> 33;
+	x *= UINT64_C(0xc4ceb9fe1a85ec53);
+	x ^= x >> 33;
+	return x;
+}
+
+/*
+ * hash_bytes hashes a byte string, eight bytes a round.
+ */
+static uint64_t
+hash_bytes(const unsigned char *p, size_t len)
+{
+	uint64_t	h = UINT64_C(0x9e3779b97f4a7c15) ^ len;
+
+	while (len >= 8)
+	{
+		uint64_t	word;
+
+		memcpy(&word, p, 8);
+		h = mix64(h ^ word);
+		p += 8;
+		len -= 8;
+	}
+	if (len > 0)
+	{
+		uint64_t	word = 0;
+
+		memcpy(&word, p, len);
+		h = mix64(h ^ word);
+	}
+	return h;
+}
+
+/*
+ * hg_hash_key is the hash of a key, the same in base and overlay.
+ */
+uint32_t
+hg_hash_key(HgKeyKind kind, const HgKey *key)
+{
+	switch (kind)
+	{
+		case HG_KEY_INT:
+			return (uint32_t) mix64((uint64_t) key->num);
+		case HG_KEY_UUID:
+			return (uint32_t) hash_bytes(key->bytes, 16);
+		case HG_KEY_BYTES:
+			break;
+	}
+	return (uint32_t) hash_bytes(key->bytes, key->len);
+}
+
+/*
+ * hg_dict_size is the number of slots for a table of nnodes: a power of two,
+ * at most two thirds full.
+ */
+uint32_t
+hg_dict_size(uint32_t nnodes)
+{
+	uint64_t	want = (uint64_t) nnodes + nnodes / 2 + 16;
+	uint32_t	size = 16;
+
+	while (size < want)
+		size *= 2;
+	return size;
+}
+
+/*
+ * base_equal compares a key with that of a base node.
+ */
+static inline bool
+base_equal(const HgGraph *g, uint32_t node, const HgKey *key)
+{
+	const HgBase *b = &g->base;
+
+	switch (g->kind)
+	{
+		case HG_KEY_INT:
+			return b->key_num[node] == key->num;
+		case HG_KEY_UUID:
+			return memcmp(b->key_uuid + (size_t) node * 16, key->bytes, 16) == 0;
+		case HG_KEY_BYTES:
+			break;
+	}
+	return b->key_off[node + 1] - b->key_off[node] == key->len &&
+		memcmp(b->blob + b->key_off[node], key->bytes, key->len) == 0;
+}
+
+/*
+ * new_equal compares a key with that of an overlay node.
+ */
+static inline bool
+new_equal(const HgGraph *g, uint32_t i, const HgKey *key)
+{
+	switch (g->kind)
+	{
+		case HG_KEY_INT:
+			return g->new_num[i] == key->num;
+		case HG_KEY_UUID:
+			return memcmp(g->new_uuid + (size_t) i * 16, key->bytes, 16) == 0;
+		case HG_KEY_BYTES:
+			break;
+	}
+	return g->new_off[i + 1] - g->new_off[i] == key->len &&
+		memcmp(g->new_blob + g->new_off[i], key->bytes, key->len) == 0;
+}
+
+/*
+ * hg_dict_prefetch brings the slots of a hash into the cache ahead of use.
+ */
+void
+hg_dict_prefetch(const HgGraph *g, uint32_t hash)
+{
+	if (g->base.hash != NULL)
+		__builtin_prefetch(&g->base.hash[hash & g->base.hash_mask]);
+	if (g->new_hash != NULL)
+		__builtin_prefetch(&g->new_hash[hash & g->new_hash_mask]);
+}
+
+/*
+ * hg_dict_find returns the node of a key, or HG_NONE.
+ */
+uint32_t
+hg_dict_find(const HgGraph *g, const HgKey *key, uint32_t hash)
+{
+	if (g->base.hash != NULL)
+	{
+		uint32_t	slot = hash & g->base.hash_mask;
+		uint32_t	node;
+
+		while ((node = g->base.hash[slot]) != HG_NONE)
+		{
+			if (base_equal(g, node, key))
+				return node;
+			slot = (slot + 1) & g->base.hash_mask;
+		}
+	}
+	if (g->new_hash != NULL)
+	{
+		uint32_t	slot = hash & g->new_hash_mask;
+		uint32_t	i;
+
+		while ((i = g->new_hash[slot]) != HG_NONE)
+		{
+			if (new_equal(g, i, key))
+				return g->base.nnodes + i;
+			slot = (slot + 1) & g->new_hash_mask;
+		}
+	}
+	return HG_NONE;
+}
+
+/*
+ * new_key returns the key of an overlay node.
+ */
+static HgKey
+new_key(const HgGraph *g, uint32_t i)
+{
+	HgKey		key = {0, NULL, 0};
+
+	switch (g->kind)
+	{
+		case HG_KEY_INT:
+			key.num = g->new_num[i];
+			break;
+		case HG_KEY_UUID:
+			key.bytes = g->new_uuid + (size_t) i * 16;
+			key.len = 16;
+			break;
+		case HG_KEY_BYTES:
+			key.bytes = g->new_blob + g->new_off[i];
+			key.len = (uint32_t) (g->new_off[i + 1] - g->new_off[i]);
+			break;
+	}
+	return key;
+}
+
+/*
+ * resize_table gives the overlay's table room for nnodes and fills it anew.
+ */
+static void
+resize_table(HgGraph *g, uint32_t nnodes)
+{
+	uint32_t	size = hg_dict_size(nnodes);
+
+	if (g->new_hash != NULL)
+	{
+		g->bytes -= (size_t) (g->new_hash_mask + 1) * sizeof(uint32_t);
+		hg_host.free(g->new_hash);
+	}
+	g->new_hash = hg_alloc(g, (size_t) size * sizeof(uint32_t));
+	memset(g->new_hash, 0xff, (size_t) size * sizeof(uint32_t));
+	g->new_hash_mask = size - 1;
+	for (uint32_t i = 0; i < g->nnew; i++)
+	{
+		HgKey		key = new_key(g, i);
+		uint32_t	slot = hg_hash_key(g->kind, &key) & g->new_hash_mask;
+
+		while (g->new_hash[slot] != HG_NONE)
+			slot = (slot + 1) & g->new_hash_mask;
+		g->new_hash[slot] = i;
+	}
+}
+
+/*
+ * grow makes room for the keys of this many overlay nodes.
+ */
+static void
+grow(HgGraph *g, uint32_t size)
+{
+	size_t		width = (g->kind == HG_KEY_UUID) ? 16 : 8;
+	size_t		old = (size_t) g->new_size * width;
+	size_t		want = (size_t) size * width;
+	void	   *mem;
+
+	/* offsets have one element more than there are nodes */
+	if (g->kind == HG_KEY_BYTES)
+		want += width;
+	switch (g->kind)
+	{
+		case HG_KEY_INT:
+			mem = g->new_num;
+			break;
+		case HG_KEY_UUID:
+			mem = g->new_uuid;
+			break;
+		default:
+			mem = g->new_off;
+			break;
+	}
+	if (mem == NULL)
+	{
+		mem = hg_host.alloc(g->arena, want);
+		if (g->kind == HG_KEY_BYTES)
+			memset(mem, 0, width);	/* first offset */
+	}
+	else
+		mem = hg_host.realloc(mem, want);
+	g->bytes += want - old;
+	switch (g->kind)
+	{
+		case HG_KEY_INT:
+			g->new_num = mem;
+			break;
+		case HG_KEY_UUID:
+			g->new_uuid = mem;
+			break;
+		case HG_KEY_BYTES:
+			g->new_off = mem;
+			break;
+	}
+	g->new_size = size;
+}
+
+/*
+ * hg_dict_reserve makes room for this many further nodes at once.
+ */
+void
+hg_dict_reserve(HgGraph *g, uint32_t nnodes)
+{
+	uint32_t	want = g->nnew + nnodes;
+
+	if (want > g->new_size)
+		grow(g, want);
+	if (g->new_hash == NULL || hg_dict_size(want) > g->new_hash_mask + 1)
+		resize_table(g, want);
+}
+
+/*
+ * store_key appends a key to the overlay's nodes.
+ */
+static void
+store_key(HgGraph *g, const HgKey *key)
+{
+	uint32_t	i = g->nnew;
+
+	switch (g->kind)
+	{
+		case HG_KEY_INT:
+			g->new_num[i] = key->num;
+			break;
+		case HG_KEY_UUID:
+			memcpy(g->new_uuid + (size_t) i * 16, key->bytes, 16);
+			break;
+		case HG_KEY_BYTES:
+			{
+				uint64_t	off = g->new_off[i];
+
+				if (off + key->len > g->new_blob_size)
+				{
+					uint64_t	size = g->new_blob_size * 2;
+
+					if (size < off + key->len + 1024)
+						size = off + key->len + 1024;
+					if (g->new_blob == NULL)
+						g->new_blob = hg_host.alloc(g->arena, size);
+					else
+						g->new_blob = hg_host.realloc(g->new_blob, size);
+					g->bytes += size - g->new_blob_size;
+					g->new_blob_size = size;
+				}
+				memcpy(g->new_blob + off, key->bytes, key->len);
+				g->new_off[i + 1] = off + key->len;
+				break;
+			}
+	}
+}
+
+/*
+ * hg_dict_find_or_add returns the node of a key, a new one if need be.
+ */
+uint32_t
+hg_dict_find_or_add(HgGraph *g, const HgKey *key, uint32_t hash)
+{
+	uint32_t	node = hg_dict_find(g, key, hash);
+	uint32_t	slot;
+
+	if (node != HG_NONE)
+		return node;
+	if (g->base.nnodes + g->nnew >= HG_MAX_ENTRIES)
+		hg_host.too_large();
+	if (g->nnew == g->new_size)
+		grow(g, g->new_size < 8 ? 16 : g->new_size * 2);
+	if (g->new_hash == NULL || hg_dict_size(g->nnew + 1) > g->new_hash_mask + 1)
+		resize_table(g, g->nnew + 1);
+
+	slot = hash & g->new_hash_mask;
+	while (g->new_hash[slot] != HG_NONE)
+		slot = (slot + 1) & g->new_hash_mask;
+	store_key(g, key);
+	g->new_hash[slot] = g->nnew;
+	return g->base.nnodes + g->nnew++;
+}
+
+/*
+ * hg_graph_lookup is the public face of hg_dict_find.
+ */
+uint32_t
+hg_graph_lookup(const HgGraph *g, const HgKey *key)
+{
+	return hg_dict_find(g, key, hg_hash_key(g->kind, key));
+}
+
+/*
+ * hg_graph_key returns the key of a node; its bytes live as long as the graph
+ * is not changed.
+ */
+HgKey
+hg_graph_key(const HgGraph *g, uint32_t node)
+{
+	const HgBase *b = &g->base;
+	HgKey		key = {0, NULL, 0};
+
+	if (node >= b->nnodes)
+		return new_key(g, node - b->nnodes);
+	switch (g->kind)
+	{
+		case HG_KEY_INT:
+			key.num = b->key_num[node];
+			break;
+		case HG_KEY_UUID:
+			key.bytes = b->key_uuid + (size_t) node * 16;
+			key.len = 16;
+			break;
+		case HG_KEY_BYTES:
+			key.bytes = b->blob + b->key_off[node];
+			key.len = (uint32_t) (b->key_off[node + 1] - b->key_off[node]);
+			break;
+	}
+	return key;
+}

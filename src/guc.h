@@ -1,0 +1,16 @@
+/*-------------------------------------------------------------------------
+ *
+ * guc.h
+ *	  Settings.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef HIERARCHY_GUC_H
+#define HIERARCHY_GUC_H
+
+/* hierarchy.image_memory: kilobytes of images that a backend keeps. */
+extern int	hg_image_memory;
+
+extern void hg_guc_init(void);
+
+#endif							/* HIERARCHY_GUC_H */

@@ -1,0 +1,32 @@
+/*-------------------------------------------------------------------------
+ *
+ * hierarchy.c
+ *	  Loading the library.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "am/am.h"
+#include "cache/cache.h"
+#include "fmgr.h"
+#include "guc.h"
+#include "planner/planner.h"
+#include "visibility/acyclic.h"
+
+PG_MODULE_MAGIC;
+
+void		_PG_init(void);
+
+/*
+ * _PG_init lets every module register itself.
+ */
+void
+_PG_init(void)
+{
+	hg_guc_init();
+	hg_options_init();
+	hg_cache_init();
+	hg_acyclic_init();
+	hg_planner_init();
+}
