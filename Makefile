@@ -17,7 +17,6 @@ GRAPH_OBJS = \
 	src/graph/cycle.o \
 	src/graph/dict.o \
 	src/graph/fold.o \
-	src/graph/graph.o \
 	src/graph/neighbours.o \
 	src/graph/overlay.o \
 	src/graph/paths.o \
@@ -31,6 +30,7 @@ OBJS = \
 	src/hierarchy.o \
 	src/guc.o \
 	$(GRAPH_OBJS) \
+	src/am/append.o \
 	src/am/build.o \
 	src/am/handler.o \
 	src/am/insert.o \
@@ -71,9 +71,9 @@ OBJS = \
 SOURCE_HEADERS = $(wildcard $(srcdir)/src/*.h $(srcdir)/src/*/*.h)
 
 PG_CPPFLAGS = -I$(srcdir)/src
-PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter
+PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-clobbered
 
-REGRESS = am hgraph_type cycle planner
+REGRESS = am hgraph_type functions arguments cycle planner
 REGRESS_OPTS = --inputdir=$(srcdir)/test --load-extension=hierarchy
 
 ISOLATION = \
@@ -93,7 +93,7 @@ TAP_TESTS = 1
 PROVE_TESTS = test/t/*.pl
 
 # Programs that test src/graph without a server
-UNIT_TESTS =
+UNIT_TESTS = test/unit/build/graph_test
 
 EXTRA_CLEAN = test/unit/build
 
@@ -113,7 +113,7 @@ unit: $(UNIT_TESTS)
 
 test/unit/build/%: test/unit/%.c $(GRAPH_OBJS:.o=.c) $(SOURCE_HEADERS)
 	@mkdir -p $(@D)
-	$(CC) -std=gnu99 -g -O1 -Wall -Wextra -I$(srcdir)/src -o $@ $< $(GRAPH_OBJS:%.o=$(srcdir)/%.c)
+	$(CC) -std=gnu99 -g -O1 -Wall -Wextra -I$(srcdir)/src -o $@ $< $(GRAPH_OBJS:%.o=$(srcdir)/%.c) -lm
 
 endif
 

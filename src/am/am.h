@@ -181,6 +181,8 @@ extern void hg_page_check(Relation index, Buffer buffer, uint16 expected_flags);
  * lies within the page, and its size within its line pointer. */
 extern IndexTuple hg_page_entry(Relation index, Page page, BlockNumber blkno,
 								OffsetNumber offset);
+/* Puts an entry behind the last one of a page that has room. */
+extern void hg_page_add(Page page, IndexTuple itup);
 /* The metapage, pinned and locked exclusively. */
 extern Buffer hg_meta_lock_exclusive(Relation index);
 extern void hg_meta_read(Relation index, HgMetaState *state);
@@ -217,6 +219,9 @@ extern IndexTuple hg_form_entry(Relation index, Datum *values, bool *isnull,
 extern bool hg_item_from_values(const HgLayout *layout, const Datum *values,
 								const bool *isnull, ItemPointer tid,
 								HgItem *item);
+
+/* append.c: hg_page_add on a locked buffer of an index in use, logged */
+extern void hg_append_entry(Relation index, Buffer buffer, IndexTuple itup);
 
 /* insert.c, build.c, vacuum.c: callbacks */
 extern bool hgraph_insert(Relation index, Datum *values, bool *isnull,

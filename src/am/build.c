@@ -115,10 +115,7 @@ add_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
 		state->blkno++;
 		hg_page_init(page, HG_PAGE_DATA, 0);
 	}
-	if (PageAddItem(page, (Item) itup, IndexTupleSize(itup),
-					InvalidOffsetNumber, false, false) == InvalidOffsetNumber)
-		elog(ERROR, "could not add an entry to index \"%s\"",
-			 RelationGetRelationName(index));
+	hg_page_add(page, itup);
 	state->ntuples++;
 
 	MemoryContextSwitchTo(old_context);

@@ -49,38 +49,19 @@ insert_state(Relation index, IndexInfo *indexInfo)
 }
 
 /*
- * add_entry puts an entry behind the last one of a page that has room.
- */
-static void
-add_entry(Relation index, Page page, IndexTuple itup)
-{
-	OffsetNumber offset = OffsetNumberNext(PageGetMaxOffsetNumber(page));
-
-	if (PageAddItem(page, (Item) itup, IndexTupleSize(itup), offset,
-					false, false) != offset)
-		elog(ERROR, "could not append to a page of index \"%s\"",
-			 RelationGetRelationName(index));
-}
-
-/*
  * append_to_page appends to a locked page if it is the tail and has room.
  */
 static bool
 append_to_page(Relation index, Buffer buffer, IndexTuple itup)
 {
 	Page		page;
-	GenericXLogState *xlog;
 
 	hg_page_check(index, buffer, HG_PAGE_DATA);
 	page = BufferGetPage(buffer);
 	if (!(HgPageOpaque(page)->flags & HG_PAGE_TAIL) ||
 		PageGetFreeSpace(page) < IndexTupleSize(itup))
 		return false;
-
-	xlog = GenericXLogStart(index);
-	page = GenericXLogRegisterBuffer(xlog, buffer, 0);
-	add_entry(index, page, itup);
-	GenericXLogFinish(xlog);
+	hg_append_entry(index, buffer, itup);
 	return true;
 }
 
@@ -177,7 +158,7 @@ change_tail(Relation index, Buffer meta_buffer, Buffer old_buffer,
 	HgPageOpaque(page)->next = InvalidBlockNumber;
 	HgPageOpaque(page)->flags |= HG_PAGE_TAIL;
 	HgPageOpaque(page)->stamp = stamp;
-	add_entry(index, page, itup);
+	hg_page_add(page, itup);
 
 	page = GenericXLogRegisterBuffer(xlog, meta_buffer, 0);
 	meta = HgMetaPageGet(page);

@@ -62,13 +62,14 @@ hg_report_corruption(Relation index, BlockNumber blkno, const char *detail)
 }
 
 /*
- * damaged_page_callback turns the buffer manager's complaint about an invalid
- * page into one that says what to do.
+ * damaged_page_callback turns the storage manager's complaint about an invalid
+ * or missing page into one that says what to do.
  */
 static void
 damaged_page_callback(void *arg)
 {
-	if (geterrcode() == ERRCODE_DATA_CORRUPTED)
+	if (geterrcode() == ERRCODE_DATA_CORRUPTED ||
+		geterrcode() == ERRCODE_UNDEFINED_FILE)
 	{
 		errcode(ERRCODE_INDEX_CORRUPTED);
 		errcontext("reading index \"%s\"",
@@ -167,6 +168,19 @@ hg_page_entry(Relation index, Page page, BlockNumber blkno,
 		hg_report_corruption(index, blkno,
 							 psprintf("Entry %u points to no row.", offset));
 	return itup;
+}
+
+/*
+ * hg_page_add puts an entry behind the last one of a page that has room.
+ */
+void
+hg_page_add(Page page, IndexTuple itup)
+{
+	OffsetNumber offset = OffsetNumberNext(PageGetMaxOffsetNumber(page));
+
+	if (PageAddItem(page, (Item) itup, IndexTupleSize(itup), offset,
+					false, false) != offset)
+		elog(ERROR, "could not add an entry to an hgraph page");
 }
 
 /*

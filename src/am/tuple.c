@@ -78,7 +78,7 @@ plain_varlena(const HgLayout *layout, Datum value)
 	struct varlena *v = (struct varlena *) DatumGetPointer(value);
 	ErrorContextCallback callback;
 
-	if (!VARATT_IS_EXTENDED(v) || VARATT_IS_SHORT(v))
+	if (!VARATT_IS_COMPRESSED(v) && !VARATT_IS_EXTERNAL(v))
 		return v;
 
 	callback.callback = corrupted_value_callback;

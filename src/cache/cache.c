@@ -21,6 +21,7 @@
 #include "utils/catcache.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
+#include "utils/resowner.h"
 #include "utils/syscache.h"
 
 uint32		hg_auth_epoch = 1;
@@ -74,10 +75,10 @@ host_too_large(void)
 /*
  * host_owner says on whose behalf working memory is taken.
  */
-static uint32
+static const void *
 host_owner(void)
 {
-	return GetCurrentSubTransactionId();
+	return CurrentResourceOwner;
 }
 
 /*
@@ -112,7 +113,7 @@ role_callback(Datum arg, int cacheid, uint32 hashvalue)
  * reclaim_scratch takes back working memory of walks that failed.
  */
 static void
-reclaim_scratch(SubTransactionId from)
+reclaim_scratch(ResourceOwner owner)
 {
 	dlist_iter	iter;
 
@@ -121,7 +122,7 @@ reclaim_scratch(SubTransactionId from)
 		HgCached   *c = dlist_container(HgCached, lru, iter.cur);
 
 		if (c->ref != NULL)
-			hg_scratch_reclaim(c->ref->graph, from);
+			hg_scratch_reclaim(c->ref->graph, owner);
 	}
 }
 
@@ -139,17 +140,17 @@ xact_callback(XactEvent event, void *arg)
 		event != XACT_EVENT_PARALLEL_COMMIT &&
 		event != XACT_EVENT_PARALLEL_ABORT)
 		return;
-	hg_pins_release(InvalidSubTransactionId);
-	reclaim_scratch(InvalidSubTransactionId);
+	hg_pins_release(NULL);
+	reclaim_scratch(NULL);
 	dlist_foreach(iter, &cache_lru)
 		hg_sights_drop_all(dlist_container(HgCached, lru, iter.cur));
 	hg_cache_trim(NULL);
 }
 
 /*
- * subxact_callback ends the queries of a failed subtransaction, and makes
- * locks and sights be looked at anew: the subtransaction's locks are gone, and
- * so is what it wrote, although the snapshot looks the same.
+ * subxact_callback makes locks and sights be looked at anew: a failed
+ * subtransaction's locks are gone, and so is what it wrote, although the
+ * snapshot looks the same.
  */
 static void
 subxact_callback(SubXactEvent event, SubTransactionId mySubid,
@@ -158,8 +159,21 @@ subxact_callback(SubXactEvent event, SubTransactionId mySubid,
 	if (event != SUBXACT_EVENT_ABORT_SUB)
 		return;
 	hg_abort_epoch++;
-	hg_pins_release(mySubid);
-	reclaim_scratch(mySubid);
+}
+
+/*
+ * owner_callback ends what a resource owner left open.  Not the
+ * subtransaction decides: a cursor opened before a savepoint, and first read
+ * after it, lives on when the savepoint is rolled back to.
+ */
+static void
+owner_callback(ResourceReleasePhase phase, bool isCommit, bool isTopLevel,
+			   void *arg)
+{
+	if (phase != RESOURCE_RELEASE_AFTER_LOCKS)
+		return;
+	hg_pins_release(CurrentResourceOwner);
+	reclaim_scratch(CurrentResourceOwner);
 }
 
 /*
@@ -180,6 +194,7 @@ hg_cache_init(void)
 	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, role_callback, (Datum) 0);
 	RegisterXactCallback(xact_callback, NULL);
 	RegisterSubXactCallback(subxact_callback, NULL);
+	RegisterResourceReleaseCallback(owner_callback, NULL);
 }
 
 /*

@@ -96,6 +96,6 @@ extern HgGraphRef *hg_graph_ref_fold(const HgGraph *graph);
 /* query.c: hooks for cache.c */
 extern void hg_sights_drop_idle(HgCached *c);
 extern void hg_sights_drop_all(HgCached *c);
-extern void hg_pins_release(SubTransactionId from);
+extern void hg_pins_release(ResourceOwner owner);
 
 #endif							/* HGRAPH_CACHE_H */

@@ -73,6 +73,7 @@
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/resowner.h"
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
 #include "visibility/visibility.h"
@@ -117,7 +118,7 @@ typedef struct HgPin
 	dlist_node	node;
 	HgSight    *sight;
 	uint64		id;				/* new each time; 0: closed */
-	SubTransactionId subid;
+	ResourceOwner owner;
 } HgPin;
 
 static uint64 next_serial = 1;
@@ -219,11 +220,11 @@ release_pin(HgPin *pin)
 }
 
 /*
- * hg_pins_release closes the queries opened in a subtransaction and its
- * children, or all of them for InvalidSubTransactionId.
+ * hg_pins_release closes the queries that an owner left open, or all of them
+ * for NULL.
  */
 void
-hg_pins_release(SubTransactionId from)
+hg_pins_release(ResourceOwner owner)
 {
 	dlist_mutable_iter iter;
 
@@ -231,7 +232,7 @@ hg_pins_release(SubTransactionId from)
 	{
 		HgPin	   *pin = dlist_container(HgPin, node, iter.cur);
 
-		if (pin->subid >= from)
+		if (owner == NULL || pin->owner == owner)
 			release_pin(pin);
 	}
 }
@@ -250,7 +251,7 @@ new_pin(HgSight *sight)
 		pin = dlist_container(HgPin, node, dlist_pop_head_node(&free_pins));
 	pin->sight = sight;
 	pin->id = next_pin_id++;
-	pin->subid = GetCurrentSubTransactionId();
+	pin->owner = CurrentResourceOwner;
 	sight->pins++;
 	dlist_push_head(&pins, &pin->node);
 	return pin;

@@ -184,7 +184,8 @@ hg_rows_args(HgRowsKind kind, int nargs, const Datum *values,
 					args->is_null |= nulls[i];
 				break;
 			case 'k':
-				args->key_type = types[i];
+				/* A varchar is a text; the key columns may well be declared so. */
+				args->key_type = types[i] == VARCHAROID ? TEXTOID : types[i];
 				break;
 			case 'd':
 				args->max_depth = hg_max_depth(nulls[i],

@@ -196,33 +196,6 @@ hg_key_try(const HgLayout *layout, Oid type, Datum value, HgKey *key)
 }
 
 /*
- * key_cstring prints a key.
- */
-static char *
-key_cstring(HgKeyKind kind, const HgKey *key)
-{
-	switch (kind)
-	{
-		case HG_KEY_INT:
-			return psprintf(INT64_FORMAT, (int64) key->num);
-		case HG_KEY_UUID:
-			return DatumGetCString(DirectFunctionCall1(uuid_out,
-													   PointerGetDatum(key->bytes)));
-		default:
-			return pnstrdup((const char *) key->bytes, key->len);
-	}
-}
-
-/*
- * hg_key_cstring prints a key for a message.
- */
-char *
-hg_key_cstring(const HgLayout *layout, const HgKey *key)
-{
-	return key_cstring(layout->key_kind, key);
-}
-
-/*
  * hg_key_out_init prepares the conversion of nodes of a graph to datums of a
  * type, whose memory will come from mcxt.  Raises 42804 for a wrong type.
  */

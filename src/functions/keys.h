@@ -43,9 +43,6 @@ extern void hg_key_from_datum(const HgLayout *layout, Oid type, Datum value,
 extern bool hg_key_try(const HgLayout *layout, Oid type, Datum value,
 					   HgKey *key);
 
-/* The key as text, palloc'd; for messages. */
-extern char *hg_key_cstring(const HgLayout *layout, const HgKey *key);
-
 /* keys.c: results */
 extern void hg_key_out_init(HgKeyOut *out, const HgQuery *q, Oid type,
 							MemoryContext mcxt);

@@ -18,7 +18,6 @@
 #include "catalog/index.h"
 #include "fmgr.h"
 #include "funcapi.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -30,12 +29,11 @@
 #include "utils/snapmgr.h"
 
 #include "cache/query.h"
-#include "functions/keys.h"
 #include "functions/verify.h"
+#include "visibility/acyclic.h"
 
-/* Cycles reported at most, and the nodes shown of a long one. */
+/* Cycles reported at most. */
 #define MAX_CYCLES		10
-#define SHOWN_NODES		3
 
 PG_FUNCTION_INFO_V1(hgraph_verify);
 
@@ -89,7 +87,7 @@ hg_verify_try(HgVerify *v, HgVerifyStep step, void *arg)
 {
 	MemoryContext mcxt = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData  *error = NULL;
+	ErrorData  *volatile error = NULL;
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(mcxt);
@@ -203,45 +201,6 @@ sees_edge(void *arg, uint32_t entry)
 }
 
 /*
- * cycle_text writes a cycle as its nodes, the first one again at the end; of
- * a long one only both ends.
- */
-static char *
-cycle_text(const HgLayout *layout, const HgGraph *g, const HgCycle *cycle,
-		   const HgEntry *closing)
-{
-	const char *arrow = GetDatabaseEncoding() == PG_UTF8 ? " \xe2\x86\x92 " : " -> ";
-	uint32		n = cycle->len + 2;
-	StringInfoData text;
-
-	initStringInfo(&text);
-	for (uint32 i = 0; i < n; i++)
-	{
-		uint32		node = closing->child;
-		HgKey		key;
-
-		if (n > 2 * SHOWN_NODES + 1 && i == SHOWN_NODES)
-		{
-			appendStringInfo(&text, "%s...", arrow);
-			i = n - SHOWN_NODES;
-		}
-		if (i > 0 && i < n - 1)
-		{
-			HgEntry		entry;
-
-			hg_graph_entry(g, cycle->entries[i - 1], &entry);
-			node = entry.child;
-		}
-		key = hg_graph_key(g, node);
-		appendStringInfo(&text, "%s%s", i > 0 ? arrow : "",
-						 hg_key_cstring(layout, &key));
-	}
-	if (n > 2 * SHOWN_NODES + 1)
-		appendStringInfo(&text, " (%u edges)", n - 1);
-	return text.data;
-}
-
-/*
  * check_cycles is a step: reports cycles among the visible rows.  Only edges
  * that could lie on one at all are searched from.
  */
@@ -286,7 +245,7 @@ check_cycles(HgVerify *v, void *arg)
 				reported[cycle.entries[j]] = true;
 			cycles++;
 			hg_verify_report(v, "graph has a cycle", "%s",
-							 cycle_text(q.layout, view.g, &cycle, &entry));
+							 hg_cycle_text(q.layout, view.g, entry.child, &cycle));
 		}
 	}
 	hg_query_close(&q);

@@ -22,8 +22,8 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-#include "functions/keys.h"
 #include "functions/verify.h"
+#include "visibility/acyclic.h"
 
 /* Bytes that hold a bit for each row of a heap page. */
 #define BLOCK_BYTES		((MaxHeapTuplesPerPage + 7) / 8)
@@ -169,8 +169,8 @@ static char *
 edge_text(const HgLayout *layout, const HgItem *item)
 {
 	return psprintf("parent %s, child %s",
-					item->has_parent ? hg_key_cstring(layout, &item->parent) : "NULL",
-					hg_key_cstring(layout, &item->child));
+					item->has_parent ? hg_key_text(layout, &item->parent) : "NULL",
+					hg_key_text(layout, &item->child));
 }
 
 /*
@@ -236,6 +236,15 @@ check_entry(HgVerify *v, RowReader *reader, IndexFetchTableData *fetch,
 }
 
 /*
+ * read_meta is a step: reads the metapage.
+ */
+static void
+read_meta(HgVerify *v, void *arg)
+{
+	hg_meta_read(v->index, arg);
+}
+
+/*
  * read_page is a step: reads one page, and the metapage before and after.
  */
 static void
@@ -272,12 +281,9 @@ check_page_links(HgVerify *v, const PageRead *read)
 	const HgMetaState *meta = &read->after;
 	bool		is_tail = (opaque->flags & HG_PAGE_TAIL) != 0;
 
-	if (opaque->stamp > meta->counter + 1)
-		hg_verify_report(v, "page stamp is out of range",
-						 "Block %u has stamp " UINT64_FORMAT ", the index counts " UINT64_FORMAT ".",
-						 read->blkno, opaque->stamp, meta->counter);
-	else if (opaque->stamp <= meta->counter &&
-			 opaque->stamp > meta->group_stamp[HgStampGroup(read->blkno)])
+	/* A greater stamp is that of a vacuum still, or never, to be finished. */
+	if (opaque->stamp <= meta->counter &&
+		opaque->stamp > meta->group_stamp[HgStampGroup(read->blkno)])
 		hg_verify_report(v, "page stamp is not announced",
 						 "Block %u has stamp " UINT64_FORMAT ", its group " UINT64_FORMAT ".",
 						 read->blkno, opaque->stamp,
@@ -299,18 +305,45 @@ check_page_links(HgVerify *v, const PageRead *read)
 }
 
 /*
+ * check_page looks at one page and its entries.  Returns false when it could
+ * not be read; a page that was never initialised does not count.
+ */
+static bool
+check_page(HgVerify *v, RowReader *reader, IndexFetchTableData *fetch,
+		   PageRead *read, uint32 *data_pages)
+{
+	read->nitems = 0;
+	if (!hg_verify_passed(v, hg_verify_try(v, read_page, read)))
+		return false;
+	if (read->is_new)
+		return true;
+
+	(*data_pages)++;
+	check_page_links(v, read);
+	for (int i = 0; i < read->nitems; i++)
+		check_entry(v, reader, fetch, &read->items[i]);
+	return true;
+}
+
+/*
  * check_pages reads the whole index.
  */
 static void
 check_pages(HgVerify *v, RowReader *reader)
 {
-	IndexFetchTableData *fetch = table_index_fetch_begin(v->heap);
+	IndexFetchTableData *fetch;
 	PageRead   *read = palloc0(sizeof(PageRead));
-	BlockNumber blocks = RelationGetNumberOfBlocks(v->index);
-	HgMetaState first;
+	HgMetaState meta;
+	BlockNumber blocks;
 	uint32		data_pages = 0;
 	bool		readable = true;
 
+	/* Without the metapage nothing else can be read. */
+	if (!hg_verify_passed(v, hg_verify_try(v, read_meta, &meta)))
+		return;
+
+	blocks = RelationGetNumberOfBlocks(v->index);
+	fetch = table_index_fetch_begin(v->heap);
 	read->items = palloc(MaxIndexTuplesPerPage * sizeof(HgItem));
 	for (BlockNumber blkno = HG_FIRST_DATA_BLKNO; blkno < blocks; blkno++)
 	{
@@ -319,40 +352,20 @@ check_pages(HgVerify *v, RowReader *reader)
 		CHECK_FOR_INTERRUPTS();
 		MemoryContextReset(v->work_mcxt);
 		read->blkno = blkno;
-		read->nitems = 0;
-		if (!hg_verify_passed(v, hg_verify_try(v, read_page, read)))
-			readable = false;
-		else
-		{
-			if (blkno == HG_FIRST_DATA_BLKNO)
-				first = read->before;
-			if (!read->is_new)
-			{
-				data_pages++;
-				check_page_links(v, read);
-				for (int i = 0; i < read->nitems; i++)
-					check_entry(v, reader, fetch, &read->items[i]);
-			}
-		}
+		readable &= check_page(v, reader, fetch, read, &data_pages);
 		MemoryContextSwitchTo(old);
 	}
 	table_index_fetch_end(fetch);
+	pfree(read->items);
+	pfree(read);
 
-	if (blocks <= HG_FIRST_DATA_BLKNO)
-	{
-		hg_verify_report(v, "index is damaged",
-						 "The index has %u blocks.", blocks);
-		v->damaged = true;
-	}
-	else if (readable && data_pages < first.data_pages)
+	if (readable && data_pages < meta.data_pages)
 	{
 		hg_verify_report(v, "index is damaged",
 						 "%u of %u data pages are missing.",
-						 first.data_pages - data_pages, first.data_pages);
+						 meta.data_pages - data_pages, meta.data_pages);
 		v->damaged = true;
 	}
-	pfree(read->items);
-	pfree(read);
 }
 
 /*

@@ -7,9 +7,9 @@
  * function is called once a row, nearly always with the same ancestor (or,
  * turned around, with the same node).  After some calls with one side fixed
  * we start to flood the graph from that side: everything reachable gets a
- * bit.  The flood advances a little in each call, so that the effort never
- * exceeds what the calls so far have cost anyway, whatever the size of the
- * subtree; once it is complete a call is a lookup and the test of a bit.
+ * bit.  The flood advances in each call by about as much as walks upward have
+ * cost, so that the effort at most doubles, whatever the size of the subtree;
+ * once it is complete a call is a lookup and the test of a bit.
  *
  * What is remembered holds for one state of the graph under one snapshot
  * (hg_query_serial) and one set of optional arguments.
@@ -21,6 +21,7 @@
 #include "fmgr.h"
 #include "functions/keys.h"
 #include "functions/rowsource.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/lsyscache.h"
@@ -28,7 +29,7 @@
 
 /* Equal arguments in a row before a flood starts. */
 #define FLOOD_AFTER_CALLS	32
-/* Edges that a flood follows in one call. */
+/* Edges that a flood follows in one call, at least. */
 #define FLOOD_STEP			64
 
 /* One of the two nodes, as it was in the previous call. */
@@ -79,6 +80,7 @@ typedef struct WithinMemo
 
 	Side		ancestor;
 	Side		node;
+	uint32		walked;			/* nodes expanded by the last walk upward */
 } WithinMemo;
 
 PG_FUNCTION_INFO_V1(hgraph_within);
@@ -157,6 +159,7 @@ memo_check(WithinMemo *memo, const HgQuery *q, const HgFilterArgs *filter,
 	}
 
 	memo->valid = false;
+	memo->walked = 0;
 	side_forget(&memo->ancestor);
 	side_forget(&memo->node);
 	if (memo->labels)
@@ -293,12 +296,12 @@ flood_add(Side *side, uint32 node)
 }
 
 /*
- * flood_advance follows a few more edges of a flood.
+ * flood_advance follows some more edges of a flood.
  */
 static void
-flood_advance(Side *side, const HgView *view, uint32 max_depth)
+flood_advance(Side *side, const HgView *view, uint32 max_depth, uint32 budget)
 {
-	for (int steps = 0; steps < FLOOD_STEP;)
+	for (uint32 steps = 0; steps < budget;)
 	{
 		if (!side->in_edges)
 		{
@@ -312,6 +315,8 @@ flood_advance(Side *side, const HgView *view, uint32 max_depth)
 				side->complete = true;
 				return;
 			}
+			if ((side->head & 0x3ff) == 0)
+				CHECK_FOR_INTERRUPTS();
 			hg_edges_begin(&side->edges, view, side->queue[side->head++],
 						   side->dir);
 			side->in_edges = true;
@@ -319,7 +324,7 @@ flood_advance(Side *side, const HgView *view, uint32 max_depth)
 		}
 		/* The iterator was begun with the view of an earlier call. */
 		side->edges.view = view;
-		while (steps < FLOOD_STEP)
+		while (steps < budget)
 		{
 			if (!hg_edges_next(&side->edges))
 			{
@@ -346,7 +351,7 @@ side_flood(WithinMemo *memo, Side *side, const HgView *view)
 		return false;
 	if (!side->flooding)
 		flood_start(memo, side, view->nnodes);
-	flood_advance(side, view, memo->max_depth);
+	flood_advance(side, view, memo->max_depth, Max(memo->walked, FLOOD_STEP));
 	return side->complete;
 }
 
@@ -377,7 +382,8 @@ answer(WithinMemo *memo, HgView *view)
 	if (side_flood(memo, node, view))
 		return has_bit(node, ancestor->node);
 
-	return hg_reaches_up(view, node->node, ancestor->node, memo->max_depth);
+	return hg_reaches_up(view, node->node, ancestor->node, memo->max_depth,
+						 &memo->walked);
 }
 
 /*

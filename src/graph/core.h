@@ -106,6 +106,13 @@ typedef struct HgOverlayHead
 	uint32_t	in;
 } HgOverlayHead;
 
+/* A slot of the overlay's dictionary; most misses end at the hash. */
+typedef struct HgSlot
+{
+	uint32_t	i;				/* among new nodes, or HG_NONE */
+	uint32_t	hash;
+} HgSlot;
+
 struct HgGraph
 {
 	void	   *arena;
@@ -131,7 +138,7 @@ struct HgGraph
 	uint64_t   *new_off;		/* HG_KEY_BYTES: nnew + 1 offsets */
 	unsigned char *new_blob;
 	uint64_t	new_blob_size;
-	uint32_t   *new_hash;		/* index among new nodes, or HG_NONE */
+	HgSlot	   *new_hash;
 	uint32_t	new_hash_mask;	/* 0: no table yet */
 
 	/* heads of adjacency lists, hashed by node, and who has any */
@@ -190,6 +197,8 @@ extern uint32_t hg_dict_find_or_add(HgGraph *g, const HgKey *key,
 									uint32_t hash);
 extern void hg_dict_reserve(HgGraph *g, uint32_t nnodes);
 extern void hg_dict_prefetch(const HgGraph *g, uint32_t hash);
+extern void hg_dict_prefetch_slot_key(const HgGraph *g, uint32_t hash);
+extern void hg_dict_prefetch_key(const HgGraph *g, uint32_t node);
 
 /* overlay.c */
 extern void hg_overlay_link(HgGraph *g);

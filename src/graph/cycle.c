@@ -253,7 +253,7 @@ hg_cycle_possible(HgGraph *g, uint32_t parent, uint32_t child)
 		return true;
 	if (!hg_node_has_edge(&view, child, HG_DOWN))
 		return false;
-	return hg_reaches_up(&view, parent, child, HG_UNLIMITED);
+	return hg_reaches_up(&view, parent, child, HG_UNLIMITED, NULL);
 }
 
 /*

@@ -4,8 +4,9 @@
  *	  The dictionary: keys to node numbers.
  *
  * Two open-addressing tables with linear probing: the base's, immutable, and
- * the overlay's, which grows.  A slot holds a node number only; the key is
- * compared where it is stored.
+ * the overlay's, which grows.  A slot holds a node number; the key is compared
+ * where it is stored.  The overlay's slots hold the hash as well: a load looks
+ * up every node before it is there, and would compare with others' keys.
  *
  *-------------------------------------------------------------------------
  */
@@ -139,6 +140,54 @@ hg_dict_prefetch(const HgGraph *g, uint32_t hash)
 }
 
 /*
+ * hg_dict_prefetch_key does the same for the key of a node, as far as one
+ * look leads to it.
+ */
+void
+hg_dict_prefetch_key(const HgGraph *g, uint32_t node)
+{
+	const HgBase *b = &g->base;
+	uint32_t	i = node - b->nnodes;
+
+	switch (g->kind)
+	{
+		case HG_KEY_INT:
+			__builtin_prefetch(node < b->nnodes ? &b->key_num[node] : &g->new_num[i]);
+			break;
+		case HG_KEY_UUID:
+			__builtin_prefetch(node < b->nnodes ? b->key_uuid + (size_t) node * 16 :
+							   g->new_uuid + (size_t) i * 16);
+			break;
+		case HG_KEY_BYTES:
+			__builtin_prefetch(node < b->nnodes ? &b->key_off[node] : &g->new_off[i]);
+			break;
+	}
+}
+
+/*
+ * hg_dict_prefetch_slot_key does the same for the keys that the slots of a
+ * hash point to; the slots should be in the cache.
+ */
+void
+hg_dict_prefetch_slot_key(const HgGraph *g, uint32_t hash)
+{
+	if (g->base.hash != NULL)
+	{
+		uint32_t	node = g->base.hash[hash & g->base.hash_mask];
+
+		if (node != HG_NONE)
+			hg_dict_prefetch_key(g, node);
+	}
+	if (g->new_hash != NULL)
+	{
+		HgSlot		slot = g->new_hash[hash & g->new_hash_mask];
+
+		if (slot.i != HG_NONE && slot.hash == hash)
+			hg_dict_prefetch_key(g, g->base.nnodes + slot.i);
+	}
+}
+
+/*
  * hg_dict_find returns the node of a key, or HG_NONE.
  */
 uint32_t
@@ -161,9 +210,9 @@ hg_dict_find(const HgGraph *g, const HgKey *key, uint32_t hash)
 		uint32_t	slot = hash & g->new_hash_mask;
 		uint32_t	i;
 
-		while ((i = g->new_hash[slot]) != HG_NONE)
+		while ((i = g->new_hash[slot].i) != HG_NONE)
 		{
-			if (new_equal(g, i, key))
+			if (g->new_hash[slot].hash == hash && new_equal(g, i, key))
 				return g->base.nnodes + i;
 			slot = (slot + 1) & g->new_hash_mask;
 		}
@@ -197,6 +246,19 @@ new_key(const HgGraph *g, uint32_t i)
 }
 
 /*
+ * free_slot returns the overlay's slot for a new key with this hash.
+ */
+static HgSlot *
+free_slot(HgGraph *g, uint32_t hash)
+{
+	uint32_t	slot = hash & g->new_hash_mask;
+
+	while (g->new_hash[slot].i != HG_NONE)
+		slot = (slot + 1) & g->new_hash_mask;
+	return &g->new_hash[slot];
+}
+
+/*
  * resize_table gives the overlay's table room for nnodes and fills it anew.
  */
 static void
@@ -206,20 +268,19 @@ resize_table(HgGraph *g, uint32_t nnodes)
 
 	if (g->new_hash != NULL)
 	{
-		g->bytes -= (size_t) (g->new_hash_mask + 1) * sizeof(uint32_t);
+		g->bytes -= (size_t) (g->new_hash_mask + 1) * sizeof(HgSlot);
 		hg_host.free(g->new_hash);
+		g->new_hash = NULL;		/* should the allocation fail */
 	}
-	g->new_hash = hg_alloc(g, (size_t) size * sizeof(uint32_t));
-	memset(g->new_hash, 0xff, (size_t) size * sizeof(uint32_t));
+	g->new_hash = hg_alloc(g, (size_t) size * sizeof(HgSlot));
+	memset(g->new_hash, 0xff, (size_t) size * sizeof(HgSlot));
 	g->new_hash_mask = size - 1;
 	for (uint32_t i = 0; i < g->nnew; i++)
 	{
 		HgKey		key = new_key(g, i);
-		uint32_t	slot = hg_hash_key(g->kind, &key) & g->new_hash_mask;
+		uint32_t	hash = hg_hash_key(g->kind, &key);
 
-		while (g->new_hash[slot] != HG_NONE)
-			slot = (slot + 1) & g->new_hash_mask;
-		g->new_hash[slot] = i;
+		*free_slot(g, hash) = (HgSlot) {i, hash};
 	}
 }
 
@@ -334,7 +395,6 @@ uint32_t
 hg_dict_find_or_add(HgGraph *g, const HgKey *key, uint32_t hash)
 {
 	uint32_t	node = hg_dict_find(g, key, hash);
-	uint32_t	slot;
 
 	if (node != HG_NONE)
 		return node;
@@ -345,11 +405,8 @@ hg_dict_find_or_add(HgGraph *g, const HgKey *key, uint32_t hash)
 	if (g->new_hash == NULL || hg_dict_size(g->nnew + 1) > g->new_hash_mask + 1)
 		resize_table(g, g->nnew + 1);
 
-	slot = hash & g->new_hash_mask;
-	while (g->new_hash[slot] != HG_NONE)
-		slot = (slot + 1) & g->new_hash_mask;
 	store_key(g, key);
-	g->new_hash[slot] = g->nnew;
+	*free_slot(g, hash) = (HgSlot) {g->nnew, hash};
 	return g->base.nnodes + g->nnew++;
 }
 

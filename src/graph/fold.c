@@ -4,10 +4,15 @@
  *	  Making a base image out of a graph: base and overlay merged, entries
  *	  that are gone left out.
  *
- * Two counting sorts, by parent and by child, over arrays of known size; the
- * result is one block of memory.  Entries enter in block order, so the
- * entries of a page find each other's neighbourhood in the cache as far as the
- * table's own order allows.
+ * Nodes are numbered anew, breadth-first from the roots.  The children of a
+ * node, the grandchildren, and so on down a subtree, so become neighbours in
+ * every array, and a walk reads memory in order where it would otherwise miss
+ * the cache several times a node.  Three steps:
+ *
+ *   collect   surviving entries in page order, sorted by parent (a counting
+ *             sort over the old numbers);
+ *   number    breadth-first over what was collected;
+ *   write     keys and entries into one block of memory, in the new order.
  *
  *-------------------------------------------------------------------------
  */
@@ -16,15 +21,30 @@
 /* Interrupts are checked once per this many entries. */
 #define CHECK_EVERY 65536
 
+/* Keys hashed ahead, so that their slots are in the cache when needed. */
+#define BATCH	64
+
 typedef struct Fold
 {
 	const HgGraph *old;
 	HgGraph    *new;
 	void	   *arena;			/* working memory */
+	uint32_t	nold;			/* node numbers of the old graph */
 	uint32_t	nentries;		/* surviving */
 	uint32_t	nnodes;
 	uint32_t	nblocks;
+
+	/* surviving entries, numbered in page order */
+	uint32_t   *entry;			/* number in the old graph */
+	uint32_t   *block_start;	/* first of each block */
+
+	/* the same by parent, registrations in the bucket nold */
+	uint32_t   *start;			/* old node -> first */
+	uint32_t   *sorted;			/* number in page order */
+	uint32_t   *child;			/* old node, from number_nodes on the new */
+
 	uint32_t   *node_map;		/* old node -> new node, HG_NONE dropped */
+	uint32_t   *order;			/* new node -> old node */
 } Fold;
 
 /*
@@ -153,55 +173,183 @@ entry_ends(const HgGraph *g, uint32_t entry, uint32_t *parent, uint32_t *child)
 }
 
 /*
- * count_survivors finds sizes, and which nodes are still mentioned.
+ * count_blocks is the number of index blocks that any entry comes from.
  */
-static void
-count_survivors(Fold *f)
+static uint32_t
+count_blocks(const HgGraph *g)
 {
-	const HgGraph *g = f->old;
-	uint32_t	nold = hg_graph_nodes(g);
 	uint32_t	nblocks = g->base.nblocks;
-	uint32_t	entry;
-	Survivors	s;
 
 	for (uint32_t b = nblocks; b < g->block_size; b++)
 	{
 		if (g->block_first[b] != HG_NONE)
 			nblocks = b + 1;
 	}
-	f->nblocks = nblocks;
-	f->node_map = hg_host.alloc(f->arena, ((size_t) nold + 1) * sizeof(uint32_t));
-	f->nentries = 0;
+	return nblocks;
+}
 
-	/* no entry gone: every node stays, no need to look */
-	if (g->ngone == 0)
-	{
-		for (uint32_t i = 0; i < nold; i++)
-			f->node_map[i] = i;
-		f->nnodes = nold;
-		f->nentries = hg_graph_entries(g);
-		return;
-	}
-	memset(f->node_map, 0xff, (size_t) nold * sizeof(uint32_t));
-	survivors_begin(&s, g, nblocks);
+/*
+ * alloc_words allocates working memory for n numbers.
+ */
+static uint32_t *
+alloc_words(const Fold *f, size_t n)
+{
+	return hg_host.alloc(f->arena, n * sizeof(uint32_t));
+}
+
+/*
+ * count_to_start turns counts, kept one element ahead, into start positions.
+ */
+static void
+count_to_start(uint32_t *start, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		start[i + 1] += start[i];
+}
+
+/*
+ * collect finds the surviving entries and sorts them by parent.  It leaves 0
+ * in the node_map of every node that is a child, 1 of those that are parents
+ * only.
+ */
+static void
+collect(Fold *f)
+{
+	const HgGraph *g = f->old;
+	size_t		nmax = (size_t) hg_graph_entries(g) - g->ngone;
+	size_t		nstart = (size_t) f->nold + 2;
+	uint32_t	block = 0;
+	uint32_t	n = 0;
+	uint32_t	entry;
+	uint32_t   *parent;
+	uint32_t   *child;
+	uint32_t   *cursor;
+	Survivors	s;
+
+	f->entry = alloc_words(f, nmax + 1);
+	f->block_start = alloc_words(f, (size_t) f->nblocks + 1);
+	f->start = alloc_words(f, nstart);
+	f->sorted = alloc_words(f, nmax + 1);
+	f->child = alloc_words(f, nmax + 1);
+	f->node_map = alloc_words(f, (size_t) f->nold + 1);
+	parent = alloc_words(f, nmax + 1);
+	child = alloc_words(f, nmax + 1);
+	memset(f->start, 0, nstart * sizeof(uint32_t));
+	memset(f->node_map, 0xff, ((size_t) f->nold + 1) * sizeof(uint32_t));
+
+	f->block_start[0] = 0;
+	survivors_begin(&s, g, f->nblocks);
 	while ((entry = survivors_next(&s)) != HG_NONE)
 	{
-		uint32_t	parent,
-					child;
-
-		entry_ends(g, entry, &parent, &child);
-		if (parent != HG_NONE)
-			f->node_map[parent] = 0;
-		f->node_map[child] = 0;
-		if (f->nentries++ % CHECK_EVERY == 0)
+		if (n % CHECK_EVERY == 0)
 			hg_host.check_interrupts();
+		while (block < s.block)
+			f->block_start[++block] = n;
+		f->entry[n] = entry;
+		entry_ends(g, entry, &parent[n], &child[n]);
+		if (parent[n] == HG_NONE)
+			parent[n] = f->nold;
+		else if (f->node_map[parent[n]] == HG_NONE)
+			f->node_map[parent[n]] = 1;
+		if (parent[n] != f->nold)
+			f->node_map[child[n]] = 0;
+		else if (f->node_map[child[n]] == HG_NONE)
+			f->node_map[child[n]] = 1;
+		f->start[parent[n] + 1]++;
+		n++;
 	}
-	f->nnodes = 0;
-	for (uint32_t i = 0; i < nold; i++)
+	while (block < f->nblocks)
+		f->block_start[++block] = n;
+	f->nentries = n;
+
+	count_to_start(f->start, f->nold + 1);
+	cursor = alloc_words(f, nstart);
+	memcpy(cursor, f->start, nstart * sizeof(uint32_t));
+	for (uint32_t i = 0; i < n; i++)
 	{
-		if (f->node_map[i] != HG_NONE)
-			f->node_map[i] = f->nnodes++;
+		uint32_t	at = cursor[parent[i]]++;
+
+		if (i % CHECK_EVERY == 0)
+			hg_host.check_interrupts();
+		f->sorted[at] = i;
+		f->child[at] = child[i];
 	}
+	hg_host.free(cursor);
+	hg_host.free(child);
+	hg_host.free(parent);
+}
+
+/*
+ * number_from numbers what is reachable from the nodes that are numbered but
+ * not yet looked at, and has their children's new numbers in f->child.
+ */
+static uint32_t
+number_from(Fold *f, uint32_t done)
+{
+	for (; done < f->nnodes; done++)
+	{
+		uint32_t	node = f->order[done];
+		uint32_t	end = f->start[node + 1];
+
+		if (done % CHECK_EVERY == 0)
+			hg_host.check_interrupts();
+		for (uint32_t i = f->start[node]; i < end; i++)
+		{
+			uint32_t   *number = &f->node_map[f->child[i]];
+
+			if (*number == HG_NONE)
+			{
+				f->order[f->nnodes] = f->child[i];
+				*number = f->nnodes++;
+			}
+			f->child[i] = *number;
+		}
+	}
+	return done;
+}
+
+/*
+ * number_nodes gives every node that is still mentioned its new number.
+ */
+static void
+number_nodes(Fold *f)
+{
+	uint8_t    *below;			/* a bit per node that has a parent */
+	uint32_t	done = 0;
+
+	f->order = alloc_words(f, (size_t) f->nold + 1);
+	below = hg_host.alloc(f->arena, (size_t) f->nold / 8 + 1);
+	memset(below, 0, (size_t) f->nold / 8 + 1);
+	f->nnodes = 0;
+
+	/* first the roots, then whatever only a cycle leads to */
+	for (uint32_t i = 0; i < f->nold; i++)
+	{
+		if (f->node_map[i] == 0)
+		{
+			hg_bit_set(below, i);
+			f->node_map[i] = HG_NONE;
+		}
+		else if (f->node_map[i] == 1)
+		{
+			f->node_map[i] = f->nnodes;
+			f->order[f->nnodes++] = i;
+		}
+	}
+	done = number_from(f, done);
+	for (uint32_t i = 0; i < f->nold; i++)
+	{
+		if (f->node_map[i] == HG_NONE && hg_bit(below, i))
+		{
+			f->node_map[i] = f->nnodes;
+			f->order[f->nnodes++] = i;
+			done = number_from(f, done);
+		}
+	}
+	/* the children of registrations */
+	for (uint32_t i = f->start[f->nold]; i < f->nentries; i++)
+		f->child[i] = f->node_map[f->child[i]];
+	hg_host.free(below);
 }
 
 /*
@@ -235,6 +383,18 @@ place(uint64_t *size, uint64_t bytes)
 }
 
 /*
+ * keeps_table: can the overlay's hash table serve the new base, with other
+ * node numbers in it?  So it is after a load, when there was no base and every
+ * node stays.
+ */
+static bool
+keeps_table(const Fold *f)
+{
+	return f->old->base.nnodes == 0 && f->nnodes == f->nold &&
+		f->old->new_hash != NULL;
+}
+
+/*
  * make_image allocates the block and lays out its arrays.
  */
 static HgImage *
@@ -246,7 +406,8 @@ make_image(const Fold *f)
 	uint64_t	n = f->nnodes;
 	uint64_t	m = f->nentries;
 	uint32_t	roles = f->old->roles;
-	uint32_t	slots = hg_dict_size(f->nnodes);
+	uint32_t	slots = keeps_table(f) ? f->old->new_hash_mask + 1 :
+		hg_dict_size(f->nnodes);
 
 	memset(&head, 0, sizeof(head));
 	head.magic = HG_IMAGE_MAGIC;
@@ -296,6 +457,56 @@ make_image(const Fold *f)
 }
 
 /*
+ * copy_table writes the hash table from the overlay's.
+ */
+static void
+copy_table(Fold *f)
+{
+	HgBase	   *b = &f->new->base;
+
+	for (uint32_t slot = 0; slot <= b->hash_mask; slot++)
+	{
+		uint32_t	i = f->old->new_hash[slot].i;
+
+		if (slot % CHECK_EVERY == 0)
+			hg_host.check_interrupts();
+		b->hash[slot] = (i == HG_NONE) ? HG_NONE : f->node_map[i];
+	}
+}
+
+/*
+ * fill_table writes the hash table from the keys.
+ */
+static void
+fill_table(Fold *f)
+{
+	HgBase	   *b = &f->new->base;
+
+	memset(b->hash, 0xff, ((size_t) b->hash_mask + 1) * sizeof(uint32_t));
+	for (uint32_t start = 0; start < f->nnodes; start += BATCH)
+	{
+		uint32_t	n = (f->nnodes - start < BATCH) ? f->nnodes - start : BATCH;
+		uint32_t	slot[BATCH];
+
+		if (start % CHECK_EVERY == 0)
+			hg_host.check_interrupts();
+		for (uint32_t i = 0; i < n; i++)
+		{
+			HgKey		key = hg_graph_key(f->new, start + i);
+
+			slot[i] = hg_hash_key(f->old->kind, &key) & b->hash_mask;
+			__builtin_prefetch(&b->hash[slot[i]], 1);
+		}
+		for (uint32_t i = 0; i < n; i++)
+		{
+			while (b->hash[slot[i]] != HG_NONE)
+				slot[i] = (slot[i] + 1) & b->hash_mask;
+			b->hash[slot[i]] = start + i;
+		}
+	}
+}
+
+/*
  * copy_keys writes the dictionary.
  */
 static void
@@ -305,18 +516,15 @@ copy_keys(Fold *f)
 	HgBase	   *b = &f->new->base;
 	uint64_t	off = 0;
 
-	memset(b->hash, 0xff, ((size_t) b->hash_mask + 1) * sizeof(uint32_t));
-	for (uint32_t i = 0; i < hg_graph_nodes(old); i++)
+	for (uint32_t node = 0; node < f->nnodes; node++)
 	{
-		uint32_t	node = f->node_map[i];
 		HgKey		key;
-		uint32_t	slot;
 
-		if (i % CHECK_EVERY == 0)
+		if (node % CHECK_EVERY == 0)
 			hg_host.check_interrupts();
-		if (node == HG_NONE)
-			continue;
-		key = hg_graph_key(old, i);
+		if (node + BATCH < f->nnodes)
+			hg_dict_prefetch_key(old, f->order[node + BATCH]);
+		key = hg_graph_key(old, f->order[node]);
 		switch (old->kind)
 		{
 			case HG_KEY_INT:
@@ -331,74 +539,64 @@ copy_keys(Fold *f)
 				off += key.len;
 				break;
 		}
-		slot = hg_hash_key(old->kind, &key) & b->hash_mask;
-		while (b->hash[slot] != HG_NONE)
-			slot = (slot + 1) & b->hash_mask;
-		b->hash[slot] = node;
 	}
 	if (old->kind == HG_KEY_BYTES)
 		b->key_off[f->nnodes] = off;
+
+	if (keeps_table(f))
+		copy_table(f);
+	else
+		fill_table(f);
 }
 
 /*
- * count_to_start turns counts, kept one element ahead, into start positions.
+ * sort_entries writes both ends of all entries, sorted by parent, and where
+ * each entry went.
  */
 static void
-count_to_start(uint32_t *start, uint32_t n)
+sort_entries(Fold *f)
 {
-	for (uint32_t i = 0; i < n; i++)
-		start[i + 1] += start[i];
-}
-
-/*
- * copy_entries writes all entries, sorted by parent, and the block lists.
- */
-static void
-copy_entries(Fold *f)
-{
-	const HgGraph *old = f->old;
 	HgBase	   *b = &f->new->base;
-	size_t		nstart = (size_t) f->nnodes + 2;
-	uint32_t   *cursor;
-	uint32_t	entry;
-	uint32_t	seq = 0;
-	uint32_t	block = 0;
-	Survivors	s;
+	uint32_t	at = 0;
 
-	memset(b->out_start, 0, nstart * sizeof(uint32_t));
-	survivors_begin(&s, old, f->nblocks);
-	while ((entry = survivors_next(&s)) != HG_NONE)
+	for (uint32_t node = 0; node <= f->nnodes; node++)
 	{
-		uint32_t	parent,
-					child;
+		bool		last = (node == f->nnodes); /* registrations */
+		uint32_t	old = last ? f->nold : f->order[node];
+		uint32_t	end = f->start[old + 1];
 
-		entry_ends(old, entry, &parent, &child);
-		parent = (parent == HG_NONE) ? f->nnodes : f->node_map[parent];
-		b->out_start[parent + 1]++;
-		if (seq++ % CHECK_EVERY == 0)
+		if (node % CHECK_EVERY == 0)
 			hg_host.check_interrupts();
+		b->out_start[node] = at;
+		for (uint32_t i = f->start[old]; i < end; i++, at++)
+		{
+			b->block_entry[f->sorted[i]] = at;
+			b->parent[at] = last ? HG_NONE : node;
+			b->child[at] = f->child[i];
+		}
 	}
-	count_to_start(b->out_start, f->nnodes + 1);
+	b->out_start[f->nnodes + 1] = at;
+	memcpy(b->block_start, f->block_start,
+		   ((size_t) f->nblocks + 1) * sizeof(uint32_t));
+}
 
-	cursor = hg_host.alloc(f->arena, nstart * sizeof(uint32_t));
-	memcpy(cursor, b->out_start, nstart * sizeof(uint32_t));
-	b->block_start[0] = 0;
-	seq = 0;
-	survivors_begin(&s, old, f->nblocks);
-	while ((entry = survivors_next(&s)) != HG_NONE)
+/*
+ * copy_attributes writes everything else about entries.  It goes through the
+ * old graph in order: scattered writes cost less than scattered reads.
+ */
+static void
+copy_attributes(Fold *f)
+{
+	HgBase	   *b = &f->new->base;
+
+	for (uint32_t i = 0; i < f->nentries; i++)
 	{
+		uint32_t	at = b->block_entry[i];
 		HgEntry		e;
-		uint32_t	at;
 
-		if (seq % CHECK_EVERY == 0)
+		if (i % CHECK_EVERY == 0)
 			hg_host.check_interrupts();
-		while (block < s.block)
-			b->block_start[++block] = seq;
-		hg_graph_entry(old, entry, &e);
-		at = cursor[e.parent == HG_NONE ? f->nnodes : f->node_map[e.parent]]++;
-		b->block_entry[seq++] = at;
-		b->parent[at] = (e.parent == HG_NONE) ? HG_NONE : f->node_map[e.parent];
-		b->child[at] = f->node_map[e.child];
+		hg_graph_entry(f->old, f->entry[i], &e);
 		b->tid_block[at] = e.tid_block;
 		b->tid_off[at] = e.tid_off;
 		if (b->flags)
@@ -413,9 +611,6 @@ copy_entries(Fold *f)
 		if (b->weight)
 			b->weight[at] = e.weight;
 	}
-	while (block < f->nblocks)
-		b->block_start[++block] = seq;
-	hg_host.free(cursor);
 }
 
 /*
@@ -455,12 +650,24 @@ hg_graph_fold(const HgGraph *g, void *arena)
 	memset(&f, 0, sizeof(f));
 	f.old = g;
 	f.arena = arena;
+	f.nold = hg_graph_nodes(g);
+	f.nblocks = count_blocks(g);
+	collect(&f);
+	number_nodes(&f);
+
 	f.new = hg_graph_create(arena, g->kind, g->roles);
-	count_survivors(&f);
 	hg_base_attach(&f.new->base, make_image(&f));
 	copy_keys(&f);
-	copy_entries(&f);
+	sort_entries(&f);
+	copy_attributes(&f);
 	link_children(&f);
+
+	hg_host.free(f.entry);
+	hg_host.free(f.block_start);
+	hg_host.free(f.start);
+	hg_host.free(f.sorted);
+	hg_host.free(f.child);
 	hg_host.free(f.node_map);
+	hg_host.free(f.order);
 	return f.new;
 }

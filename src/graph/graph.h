@@ -41,10 +41,10 @@ typedef struct HgHost
 	void		(*too_large) (void);
 
 	/*
-	 * Who is at work (a subtransaction, say), as a number that grows: what it
-	 * leaves behind when it fails is taken back by hg_scratch_reclaim.
+	 * Who is at work (a ResourceOwner, say): what it leaves behind when it
+	 * fails is taken back by hg_scratch_reclaim.
 	 */
-	uint32_t	(*owner) (void);
+	const void *(*owner) (void);
 } HgHost;
 
 extern HgHost hg_host;
@@ -190,7 +190,7 @@ typedef struct HgView
 	uint32_t	vm_pages;		/* heap pages that vm covers */
 	HgVisible	visible;		/* NULL: every entry is visible */
 	void	   *visible_arg;
-	uint32_t	owner;			/* of scratch taken */
+	const void *owner;			/* of scratch taken */
 } HgView;
 
 /*
@@ -247,7 +247,7 @@ typedef struct HgScratch
 	uint32_t	size;
 	uint32_t   *stamp;
 	uint32_t   *pos;
-	uint32_t	owner;
+	const void *owner;
 	bool		in_use;
 	struct HgScratch *next;
 } HgScratch;
@@ -255,8 +255,8 @@ typedef struct HgScratch
 extern HgScratch *hg_scratch_take(HgView *view);	/* all unmarked */
 extern void hg_scratch_clear(HgScratch *s); /* unmarks all */
 extern void hg_scratch_give(HgScratch *s);
-/* Takes back what owners from this number on still hold. */
-extern void hg_scratch_reclaim(HgGraph *g, uint32_t owner);
+/* Takes back what an owner still holds, or everybody (NULL). */
+extern void hg_scratch_reclaim(HgGraph *g, const void *owner);
 
 /* ---- walk.c: breadth-first reach ---- */
 
@@ -283,9 +283,12 @@ extern void hg_reach_again(HgReach *r, HgView *view, uint32_t start,
 						   HgDir dir, uint32_t max_depth);
 extern void hg_reach_free(HgReach *r);
 
-/* Is "to" reachable upward from "from" (or the same) within max_depth? */
+/*
+ * Is "to" reachable upward from "from" (or the same) within max_depth?
+ * *expanded, unless NULL, gets the number of nodes whose edges were followed.
+ */
 extern bool hg_reaches_up(HgView *view, uint32_t from, uint32_t to,
-						  uint32_t max_depth);
+						  uint32_t max_depth, uint32_t *expanded);
 
 /* ---- share.c: shares over a reach ---- */
 

@@ -152,6 +152,12 @@ hg_graph_append(HgGraph *g, uint32_t block, const HgItem *items, int nitems)
 		}
 		for (int i = 0; i < n; i++)
 		{
+			hg_dict_prefetch_slot_key(g, hash_child[i]);
+			if (items[start + i].has_parent)
+				hg_dict_prefetch_slot_key(g, hash_parent[i]);
+		}
+		for (int i = 0; i < n; i++)
+		{
 			const HgItem *item = &items[start + i];
 			uint32_t	parent = HG_NONE;
 			uint32_t	child;

@@ -337,14 +337,14 @@ hg_scratch_give(HgScratch *s)
 }
 
 /*
- * hg_scratch_reclaim frees for reuse what failed owners still hold.
+ * hg_scratch_reclaim frees for reuse what a failed owner still holds.
  */
 void
-hg_scratch_reclaim(HgGraph *g, uint32_t owner)
+hg_scratch_reclaim(HgGraph *g, const void *owner)
 {
 	for (HgScratch *s = g->scratch; s != NULL; s = s->next)
 	{
-		if (s->in_use && s->owner >= owner)
+		if (s->in_use && (owner == NULL || s->owner == owner))
 			s->in_use = false;
 	}
 }

@@ -122,7 +122,8 @@ hg_reach_free(HgReach *r)
  * nothing.
  */
 bool
-hg_reaches_up(HgView *view, uint32_t from, uint32_t to, uint32_t max_depth)
+hg_reaches_up(HgView *view, uint32_t from, uint32_t to, uint32_t max_depth,
+			  uint32_t *expanded)
 {
 	HgScratch  *s;
 	uint32_t	head = 0,
@@ -131,6 +132,8 @@ hg_reaches_up(HgView *view, uint32_t from, uint32_t to, uint32_t max_depth)
 				depth = 0;
 	bool		found = false;
 
+	if (expanded != NULL)
+		*expanded = 0;
 	if (from == to)
 		return true;
 	s = hg_scratch_take(view);
@@ -164,5 +167,7 @@ hg_reaches_up(HgView *view, uint32_t from, uint32_t to, uint32_t max_depth)
 		}
 	}
 	hg_scratch_give(s);
+	if (expanded != NULL)
+		*expanded = head;
 	return found;
 }

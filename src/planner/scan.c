@@ -502,7 +502,8 @@ next_row(ScanState *ss)
 		state->done = true;
 		return slot;
 	}
-	fill_whole_row(state, slot);
+	if (state->row_desc != NULL)
+		fill_whole_row(state, slot);
 	return ExecStoreVirtualTuple(slot);
 }
 
@@ -529,7 +530,8 @@ recheck_row(ScanState *ss, TupleTableSlot *slot)
 	if (!EvalPlanQualFetchRowMark(epqstate, state->rti, slot) ||
 		TupIsNull(slot))
 		return false;
-	fill_whole_row(state, slot);
+	if (state->row_desc != NULL)
+		fill_whole_row(state, slot);
 	return true;
 }
 
@@ -592,16 +594,13 @@ close_rows(HierarchyScanState *state)
 
 /*
  * fill_whole_row adds the row as a whole behind the columns in the slot's
- * arrays, where it is wanted.
+ * arrays.
  */
 static void
 fill_whole_row(HierarchyScanState *state, TupleTableSlot *slot)
 {
 	MemoryContext oldcxt;
 	HeapTuple	tuple;
-
-	if (state->row_desc == NULL)
-		return;
 
 	oldcxt = MemoryContextSwitchTo(state->css.ss.ps.ps_ExprContext->ecxt_per_tuple_memory);
 	tuple = heap_form_tuple(state->row_desc, slot->tts_values,

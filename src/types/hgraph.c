@@ -76,7 +76,7 @@ list_names(List *relids, int max)
 	for (i = 0; i < Min(n, max); i++)
 		appendStringInfo(&buf, "%s%s", i > 0 ? ", " : "", names[i]);
 	if (n > max)
-		appendStringInfoString(&buf, ", ...");
+		appendStringInfo(&buf, " and %d more", n - max);
 	return buf.data;
 }
 
@@ -189,7 +189,8 @@ hg_check_graph(Oid indexoid)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("graph \"%s\" is invalid", get_rel_name(indexoid)),
 				 errdetail("Its index was not built to the end."),
-				 errhint("REINDEX INDEX %s;", relation_name(indexoid))));
+				 errhint("Rebuild it with REINDEX INDEX %s.",
+						 relation_name(indexoid))));
 }
 
 /*
@@ -259,7 +260,7 @@ graph_of_table(Oid relid)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("table \"%s\" has no hgraph index",
 						get_rel_name(relid)),
-				 errhint("CREATE INDEX ON %s USING hgraph (parent_column, child_column);",
+				 errhint("Make one with CREATE INDEX ON %s USING hgraph (parent_column, child_column).",
 						 relation_name(relid))));
 	return linitial_oid(valid != NIL ? valid : invalid);
 }

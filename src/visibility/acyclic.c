@@ -55,6 +55,29 @@
 #define SHOW_ENDS	3
 
 /*
+ * hg_key_text renders a key.
+ */
+char *
+hg_key_text(const HgLayout *layout, const HgKey *key)
+{
+	switch (layout->key_kind)
+	{
+		case HG_KEY_INT:
+			return psprintf(INT64_FORMAT, (int64) key->num);
+		case HG_KEY_UUID:
+			{
+				pg_uuid_t	uuid;
+
+				memcpy(uuid.data, key->bytes, UUID_LEN);
+				return DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&uuid)));
+			}
+		case HG_KEY_BYTES:
+			break;
+	}
+	return pnstrdup((const char *) key->bytes, key->len);
+}
+
+/*
  * key_text renders the key of a node.
  */
 static char *
@@ -62,30 +85,16 @@ key_text(const HgLayout *layout, const HgGraph *graph, uint32 node)
 {
 	HgKey		key = hg_graph_key(graph, node);
 
-	switch (layout->key_kind)
-	{
-		case HG_KEY_INT:
-			return psprintf(INT64_FORMAT, key.num);
-		case HG_KEY_UUID:
-			{
-				pg_uuid_t	uuid;
-
-				memcpy(uuid.data, key.bytes, UUID_LEN);
-				return DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&uuid)));
-			}
-		case HG_KEY_BYTES:
-			break;
-	}
-	return pnstrdup((const char *) key.bytes, key.len);
+	return hg_key_text(layout, &key);
 }
 
 /*
- * cycle_text writes a cycle out: child, the nodes below it down to parent, and
+ * hg_cycle_text writes a cycle out: child, the nodes below it down to parent, and
  * child again.  Of a long one only the ends, and how many edges it has.
  */
-static char *
-cycle_text(const HgLayout *layout, const HgGraph *graph, uint32 child,
-		   const HgCycle *cycle)
+char *
+hg_cycle_text(const HgLayout *layout, const HgGraph *graph, uint32 child,
+			  const HgCycle *cycle)
 {
 	const char *arrow = GetDatabaseEncoding() == PG_UTF8 ? " \342\206\222 " : " -> ";
 	const char *dots = GetDatabaseEncoding() == PG_UTF8 ? "\342\200\246" : "...";
@@ -139,7 +148,7 @@ report_cycle(const HgLayout *layout, Relation heap, Relation index,
 					RelationGetRelationName(heap)),
 			 show ?
 			 errdetail("The row would close the cycle %s.",
-					   cycle_text(layout, graph, child, cycle)) :
+					   hg_cycle_text(layout, graph, child, cycle)) :
 			 errdetail("The row makes \"%s\" the parent of \"%s\", which is the same node or above it.",
 					   key_text(layout, graph, parent),
 					   key_text(layout, graph, child)),

@@ -80,7 +80,7 @@ SELECT * FROM preorder('g8', 1);
 SELECT * FROM preorder('g8', NULL::bigint);
 SELECT * FROM closure('g8') ORDER BY 1, 3, 2;
 SELECT nodes, edges, roots, leaves, multi_parent_nodes, max_depth, entries,
-       dead_entries, image_bytes > 0 AS image, index_bytes
+       dead_entries, image_bytes > 0 AS image, index_bytes > 0 AS index
     FROM graph_stats('g8');
 SELECT * FROM verify('g8');
 
@@ -91,8 +91,6 @@ SELECT * FROM descendants('gu', u(1)) ORDER BY 2, 1;
 SELECT * FROM descendants('gt', 'n1') ORDER BY 2, 1;
 
 -- They all agree with bigint
-CREATE FUNCTION n(text) RETURNS bigint LANGUAGE sql IMMUTABLE
-    RETURN right($1, 1)::bigint;
 CREATE FUNCTION all_results(graph hgraph, key text)
 RETURNS TABLE (function text, result text) LANGUAGE plpgsql AS $$
 DECLARE
@@ -121,7 +119,9 @@ BEGIN
     LOOP
         function := call;
         FOR a IN 1..8 LOOP
+            CONTINUE WHEN a > 1 AND call !~ '%2';
             FOR b IN 1..8 LOOP
+                CONTINUE WHEN b > 1 AND call !~ '%3';
                 EXECUTE format('SELECT string_agg(r::text, '' '' ORDER BY r::text)
                                 FROM ' || call || ' r',
                                graph,
@@ -138,8 +138,8 @@ BEGIN
                                CASE WHEN key = 'number' THEN 'text' ELSE key END)
                 INTO result;
                 result := a || ' ' || b || ': ' ||
-                    regexp_replace(regexp_replace(result,
-                        '00000000-0000-4000-8000-00000000000', '', 'g'), '\mn', '', 'g');
+                    regexp_replace(regexp_replace(coalesce(result, 'none'),
+                        '00000000-0000-4000-8000-00000000000', '', 'g'), '\mn(?=\d)', '', 'g');
                 RETURN NEXT;
             END LOOP;
         END LOOP;
@@ -147,7 +147,7 @@ BEGIN
 END
 $$;
 CREATE TABLE reference AS SELECT * FROM all_results('g8', 'bigint');
-SELECT count(*), count(result) FROM reference;
+SELECT count(*), count(*) FILTER (WHERE result ~ 'none') FROM reference;
 SELECT * FROM all_results('g4', 'bigint') EXCEPT TABLE reference;
 SELECT * FROM all_results('gu', 'uuid') EXCEPT TABLE reference;
 SELECT * FROM all_results('gt', 'text') EXCEPT TABLE reference;
@@ -240,7 +240,7 @@ SELECT nodes, edges, multi_parent_nodes FROM graph_stats('pr');
 
 -- Without weights there is no share
 CREATE TABLE plain (parent text COLLATE "C", child text COLLATE "C");
-INSERT INTO plain VALUES ('r', 'b'), ('r', 'B'), ('r', 'a'), ('r', ''), ('a', 'long ' || repeat('x', 100));
+INSERT INTO plain VALUES ('r', 'b'), ('r', 'B'), ('r', 'a'), ('r', ''), ('a', 'a b');
 CREATE INDEX ON plain USING hgraph (parent, child);
 SELECT * FROM descendants('plain', 'r', include_self => true) ORDER BY 2, 1;
 -- Siblings in the order of the key column's collation
@@ -288,16 +288,22 @@ SELECT * FROM descendants('gu', '00000000-0000-4000-8000-0000000000ff'::uuid);
 SELECT * FROM descendants('gt', 'nobody');
 
 -- In the select list
-SELECT descendants('g8', 3);
-SELECT (descendants('g8', 3)).*;
+SELECT descendants('g8', 3) ORDER BY 1;
+SELECT (descendants('g8', 3)).* ORDER BY 2, 1;
 SELECT roots('gt', NULL::text) ORDER BY 1;
 SELECT n, children('g8', n) FROM generate_series(1, 3) n ORDER BY 1, 2;
 SELECT n, tops('gu', u(n)) AS top FROM generate_series(4, 7) n ORDER BY 1, 2;
-SELECT descendants('g8', 1) LIMIT 1;
+SELECT descendants('g8', 1, include_self => true) LIMIT 1;
 SELECT (preorder('g8', 1)).path LIMIT 2;
-SELECT children('g8', 3), parents('g8', 2);
+SELECT children('g8', 2), preorder('g8', 4);
 SELECT paths('gu', u(4), u(3));
 SELECT leaves('g8', node) FROM roots('g8') ORDER BY 1;
+
+-- In FROM, beside others
+SELECT * FROM ancestors('g8', 3, include_self => true) WITH ORDINALITY;
+SELECT * FROM ROWS FROM (children('g8', 2), preorder('gt', 'n3'), paths('g4', 4, 3));
+SELECT count(*) FROM closure(graph => 'g8', key_type => NULL::text, max_depth => 1);
+SELECT count(*) FROM closure('g8', NULL::bigint, 1, NULL, false, '{1}');
 
 -- Several at a time, on one graph
 SELECT a.node, b.node FROM descendants('g8', 2) a, descendants('g8', 3) b ORDER BY 1, 2;
@@ -326,6 +332,10 @@ EXECUTE below('g8', 2);
 EXECUTE below('g4', 4);
 EXECUTE below('g8', NULL);
 RESET plan_cache_mode;
+DEALLOCATE below;
+-- A parameter that nobody gave a type is a text
+PREPARE below AS SELECT * FROM descendants('g8', $1) ORDER BY 1;
+EXECUTE below(3);
 DEALLOCATE below;
 
 -- within as a filter over many rows, ancestor or node fixed, and in turns
@@ -369,7 +379,8 @@ SELECT proname, count(*), min(provolatile) AS volatility, min(proparallel) AS pa
     FROM pg_proc
     WHERE pronamespace = 'hierarchy'::regnamespace
       AND (SELECT typname FROM pg_type t WHERE t.oid = proargtypes[0]) = 'hgraph'
-      AND prosrc ~ '^hgraph_'
+      AND prosrc ~ '^hgraph_' AND proname !~ '^hgraph_'
     GROUP BY 1 ORDER BY 1;
 
+SET client_min_messages = warning;
 DROP SCHEMA functions CASCADE;
