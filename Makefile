@@ -65,6 +65,7 @@ OBJS = \
 	src/functions/verify.o \
 	src/functions/verify_entries.o \
 	src/functions/within.o \
+	src/planner/exec.o \
 	src/planner/scan.o \
 	src/planner/support.o
 
@@ -74,7 +75,9 @@ PG_CPPFLAGS = -I$(srcdir)/src
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-clobbered
 
 REGRESS = am hgraph_type functions arguments cycle planner
-REGRESS_OPTS = --inputdir=$(srcdir)/test --load-extension=hierarchy
+# Some expected results have characters beyond ASCII
+REGRESS_OPTS = --inputdir=$(srcdir)/test --load-extension=hierarchy \
+	--encoding=UTF8 --no-locale --encoding=UTF8 --no-locale
 
 ISOLATION = \
 	cycle_concurrently \
@@ -85,9 +88,12 @@ ISOLATION = \
 	cycle_three \
 	cycle_update \
 	cycle_validity \
+	hierarchy_scan \
 	readers \
 	serializable
-ISOLATION_OPTS = --inputdir=$(srcdir)/test --outputdir=. --load-extension=hierarchy
+ISOLATION_OPTS = --inputdir=$(srcdir)/test --outputdir=. \
+	--load-extension=hierarchy --encoding=UTF8 --no-locale \
+	--encoding=UTF8 --no-locale
 
 TAP_TESTS = 1
 PROVE_TESTS = test/t/*.pl

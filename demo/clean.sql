@@ -140,10 +140,12 @@ SELECT parent_id, child_id, share, is_primary, kind.id, valid
 FROM edge LEFT JOIN kind ON kind.name = edge.kind
 ORDER BY line;
 
--- Entities that no line mentions are nodes too.
+-- Entities that no line mentions, or only for some days, are nodes always: a
+-- row without a parent says so.
 INSERT INTO affiliation (child_id)
 SELECT id FROM entity
-EXCEPT (SELECT parent_id FROM affiliation UNION ALL SELECT child_id FROM affiliation);
+EXCEPT (SELECT parent_id FROM affiliation WHERE valid IS NULL
+    UNION ALL SELECT child_id FROM affiliation WHERE valid IS NULL);
 
 -- Facts: their own file, or a number beside the entity.
 INSERT INTO fact (node, quantity)

@@ -106,7 +106,7 @@ start_work() {
 
     # The caller's PG* and MAKE* variables must not reach what runs here.
     CLEAN_ENV=(PATH="$("$PG_CONFIG" --bindir):$PATH" HOME="$WORK" TMPDIR="$WORK/tmp"
-        LC_ALL=C PGCLIENTENCODING=UTF8 PG_CONFIG="$PG_CONFIG")
+        LC_ALL=C.UTF-8 PGCLIENTENCODING=UTF8 PG_CONFIG="$PG_CONFIG")
 }
 
 # can_work_in DIR: may RUN_USER create and execute files there?

@@ -1,5 +1,8 @@
 \echo Use "CREATE EXTENSION hierarchy" to load this file. \quit
 
+-- Everybody may call the functions; they show what the caller may read.
+GRANT USAGE ON SCHEMA @extschema@ TO PUBLIC;
+
 -- Type hgraph
 
 CREATE TYPE @extschema@.hgraph;

@@ -12,6 +12,18 @@
 #error "hierarchy needs PostgreSQL 15 or later"
 #endif
 
+/* 16: what a varlena looks like moved out of postgres.h. */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+/* 18: "does not return" has a new name. */
+#if PG_VERSION_NUM >= 180000
+#define hg_noreturn		pg_noreturn
+#else
+#define hg_noreturn		pg_attribute_noreturn()
+#endif
+
 /* 18: vacuum_delay_point tells ANALYZE from VACUUM. */
 #if PG_VERSION_NUM >= 180000
 #define hg_vacuum_delay_point()	vacuum_delay_point(false)

@@ -29,11 +29,18 @@
  * 4. VACUUM stamps pages first and raises the counter at its end, to the
  *    greatest stamp it met.  In between a reader whose counter still equals
  *    the metapage's may find its page pruned, and offsets shifted.  The stamp
- *    tells: while it is the same, entries have only been appended.
+ *    tells: while it is the same, entries have only been appended.  And a
+ *    reader who finds the stamp he knows in prev_stamp knows that entries were
+ *    removed once only: of those that are left of his, all stand among the
+ *    first "survivors", where no two entries can have the same TID.
  *
  * Locks on buffers: the metapage first, then at most the old tail, then at
  * most the new one, all exclusive.  Everybody else locks one page at a time,
  * and never asks for the metapage while holding a data page.
+ *
+ * An index can be built again within the same file (TRUNCATE of a table made
+ * in the same transaction, ON COMMIT DELETE ROWS).  build_id tells a reader
+ * that nothing of what he knows holds any more.
  *
  * A crash can leave pages that were added to the file but never initialised.
  * So a data page may be all zeroes (PageIsNew): it is empty, and VACUUM offers
@@ -48,6 +55,7 @@
 
 #include "access/amapi.h"
 #include "access/itup.h"
+#include "compat.h"
 #include "nodes/execnodes.h"
 #include "storage/bufmgr.h"
 #include "storage/bufpage.h"
@@ -71,6 +79,7 @@ typedef struct HgMetaPageData
 	BlockNumber tail;			/* page open for insertion */
 	uint32		data_pages;		/* initialised data pages */
 	uint64		counter;		/* grows when a vacuum removed entries */
+	uint64		build_id;		/* random; tells builds in one file apart */
 	uint64		group_stamp[HG_STAMP_GROUPS];	/* greatest stamp per group */
 } HgMetaPageData;
 
@@ -86,7 +95,11 @@ typedef struct HgMetaPageData
 typedef struct HgPageOpaqueData
 {
 	uint64		stamp;			/* see above; 0 on the metapage */
+	uint64		prev_stamp;		/* the stamp before this one */
 	BlockNumber next;			/* tail that followed this one, or invalid */
+	uint16		survivors;		/* entries there were when stamp was set */
+	uint16		unused16;		/* zero */
+	uint32		unused32;		/* zero */
 	uint16		flags;			/* HG_PAGE_* */
 	uint16		page_id;		/* HG_PAGE_ID, for tools that look at files */
 } HgPageOpaqueData;
@@ -143,6 +156,7 @@ typedef struct HgMetaState
 	BlockNumber tail;
 	uint32		data_pages;
 	uint64		counter;
+	uint64		build_id;
 	uint64		group_stamp[HG_STAMP_GROUPS];
 } HgMetaState;
 
@@ -166,6 +180,8 @@ extern void hg_layout_resolve(Relation index, HgLayout *layout);
  * with a hint to reindex.
  */
 extern void hg_page_init(Page page, uint16 flags, uint64 stamp);
+/* Gives a page a new stamp, after entries were removed or before any is added. */
+extern void hg_page_stamp(Page page, uint64 stamp);
 extern void hg_meta_init(Page page);
 /* ReadBuffer whose own complaints about a damaged page get the hint, too. */
 extern Buffer hg_read_buffer(Relation index, BlockNumber blkno,
@@ -190,10 +206,11 @@ extern void hg_meta_read(Relation index, HgMetaState *state);
  * it when some have been zeroed. */
 extern void hg_check_data_pages(Relation index, const HgMetaState *meta,
 								uint32 data_pages);
-/* Only tail and counter; the cheap everyday look. */
-extern void hg_meta_peek(Relation index, BlockNumber *tail, uint64 *counter);
-extern void hg_report_corruption(Relation index, BlockNumber blkno,
-								 const char *detail) pg_attribute_noreturn();
+/* All but the stamps; the cheap everyday look. */
+extern void hg_meta_peek(Relation index, HgMetaState *state);
+hg_noreturn extern void hg_report_corruption(Relation index,
+											 BlockNumber blkno,
+											 const char *detail);
 
 /*
  * tuple.c: index tuple -> item; pointers in *item point into the tuple, or

@@ -157,7 +157,7 @@ change_tail(Relation index, Buffer meta_buffer, Buffer old_buffer,
 		hg_page_init(page, HG_PAGE_DATA, 0);
 	HgPageOpaque(page)->next = InvalidBlockNumber;
 	HgPageOpaque(page)->flags |= HG_PAGE_TAIL;
-	HgPageOpaque(page)->stamp = stamp;
+	hg_page_stamp(page, stamp);
 	hg_page_add(page, itup);
 
 	page = GenericXLogRegisterBuffer(xlog, meta_buffer, 0);
@@ -199,11 +199,15 @@ static void
 append_entry(Relation index, IndexTuple itup, BlockNumber *tail)
 {
 	Buffer		buffer;
-	uint64		counter;
 	bool		done;
 
 	if (!BlockNumberIsValid(*tail))
-		hg_meta_peek(index, tail, &counter);
+	{
+		HgMetaState meta;
+
+		hg_meta_peek(index, &meta);
+		*tail = meta.tail;
+	}
 
 	buffer = hg_read_buffer(index, *tail, NULL);
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);

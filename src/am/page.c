@@ -20,9 +20,27 @@ hg_page_init(Page page, uint16 flags, uint64 stamp)
 	PageInit(page, BLCKSZ, sizeof(HgPageOpaqueData));
 	opaque = HgPageOpaque(page);
 	opaque->stamp = stamp;
+	opaque->prev_stamp = stamp;
+	opaque->survivors = 0;
+	opaque->unused16 = 0;
+	opaque->unused32 = 0;
 	opaque->next = InvalidBlockNumber;
 	opaque->flags = flags;
 	opaque->page_id = HG_PAGE_ID;
+}
+
+/*
+ * hg_page_stamp gives a page a new stamp.
+ */
+void
+hg_page_stamp(Page page, uint64 stamp)
+{
+	HgPageOpaqueData *opaque = HgPageOpaque(page);
+
+	Assert(stamp > opaque->stamp);
+	opaque->prev_stamp = opaque->stamp;
+	opaque->stamp = stamp;
+	opaque->survivors = PageGetMaxOffsetNumber(page);
 }
 
 /*
@@ -41,6 +59,10 @@ hg_meta_init(Page page)
 	meta->version = HG_FORMAT_VERSION;
 	meta->tail = HG_FIRST_DATA_BLKNO;
 	meta->data_pages = 1;
+	if (!pg_strong_random(&meta->build_id, sizeof(meta->build_id)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not generate random values")));
 
 	/* Generic WAL and page images leave out what is not below pd_lower. */
 	((PageHeader) page)->pd_lower =
@@ -232,6 +254,18 @@ hg_meta_lock_exclusive(Relation index)
 }
 
 /*
+ * copy_head copies everything but the stamps.
+ */
+static void
+copy_head(const HgMetaPageData *meta, HgMetaState *state)
+{
+	state->tail = meta->tail;
+	state->data_pages = meta->data_pages;
+	state->counter = meta->counter;
+	state->build_id = meta->build_id;
+}
+
+/*
  * hg_meta_read copies what the metapage says.
  */
 void
@@ -240,24 +274,20 @@ hg_meta_read(Relation index, HgMetaState *state)
 	Buffer		buffer = lock_meta(index);
 	HgMetaPageData *meta = HgMetaPageGet(BufferGetPage(buffer));
 
-	state->tail = meta->tail;
-	state->data_pages = meta->data_pages;
-	state->counter = meta->counter;
+	copy_head(meta, state);
 	memcpy(state->group_stamp, meta->group_stamp, sizeof(meta->group_stamp));
 	UnlockReleaseBuffer(buffer);
 }
 
 /*
- * hg_meta_peek reads tail and counter only.
+ * hg_meta_peek copies what it says, but for the stamps.
  */
 void
-hg_meta_peek(Relation index, BlockNumber *tail, uint64 *counter)
+hg_meta_peek(Relation index, HgMetaState *state)
 {
 	Buffer		buffer = lock_meta(index);
-	HgMetaPageData *meta = HgMetaPageGet(BufferGetPage(buffer));
 
-	*tail = meta->tail;
-	*counter = meta->counter;
+	copy_head(HgMetaPageGet(BufferGetPage(buffer)), state);
 	UnlockReleaseBuffer(buffer);
 }
 

@@ -44,7 +44,7 @@ prune_page(Relation index, Buffer buffer, uint64 counter,
 	page = GenericXLogRegisterBuffer(xlog, buffer, 0);
 	PageIndexMultiDelete(page, dead, ndead);
 	/* Always a new stamp, even where this period has set one before. */
-	HgPageOpaque(page)->stamp = Max(HgPageOpaque(page)->stamp, counter) + 1;
+	hg_page_stamp(page, Max(HgPageOpaque(page)->stamp, counter) + 1);
 	GenericXLogFinish(xlog);
 	return ndead;
 }
@@ -91,16 +91,16 @@ hgraph_bulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 {
 	Relation	index = info->index;
 	bool		group_changed[HG_STAMP_GROUPS] = {false};
-	BlockNumber tail,
-				nblocks;
+	HgMetaState meta;
+	BlockNumber nblocks;
 	uint64		counter,
 				greatest;
 
 	if (stats == NULL)
 		stats = (IndexBulkDeleteResult *) palloc0(sizeof(IndexBulkDeleteResult));
 
-	hg_meta_peek(index, &tail, &counter);
-	greatest = counter;
+	hg_meta_peek(index, &meta);
+	greatest = counter = meta.counter;
 	nblocks = RelationGetNumberOfBlocks(index);
 	for (BlockNumber blkno = HG_FIRST_DATA_BLKNO; blkno < nblocks; blkno++)
 	{

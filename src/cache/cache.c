@@ -282,6 +282,7 @@ hg_cache_discard(HgCached *c)
 
 	c->ref = NULL;
 	c->changing = false;
+	hg_cache_forget_pages(c);
 	if (ref != NULL)
 		hg_graph_ref_release(ref);
 	hg_sights_drop_idle(c);

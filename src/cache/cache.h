@@ -51,10 +51,11 @@ typedef struct HgCached
 	HgAuth		auth;
 	HgGraphRef *ref;			/* NULL: no image */
 	/* how far the image has come */
+	uint64		build_id;
 	uint64		counter;
 	BlockNumber tail;
-	uint64		tail_stamp;
-	int			tail_items;
+	struct HgPageSeen *seen;	/* by block; load.c */
+	BlockNumber nseen;
 	dlist_head	sights;			/* cache/query.c */
 	dlist_node	lru;			/* most recently used first */
 } HgCached;
@@ -88,6 +89,8 @@ extern void hg_graph_ref_release(HgGraphRef *ref);
 extern void hg_cache_catch_up(HgCached *c, Relation index, bool writing);
 /* Has the index pruned anything since the image caught up? */
 extern bool hg_cache_pruned(HgCached *c, Relation index);
+/* Frees what was noted about pages. */
+extern void hg_cache_forget_pages(HgCached *c);
 /* A graph of what the index holds, outside of the cache. */
 extern HgGraphRef *hg_load_graph(Relation index, const HgLayout *layout);
 /* A folded copy of a graph, with one reference and a lifetime of its own. */

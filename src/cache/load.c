@@ -37,11 +37,19 @@
 /* Pages from which a load guesses how much is to come. */
 #define SAMPLE_PAGES	16
 
+/* A page as it was when we last looked at it. */
+typedef struct HgPageSeen
+{
+	uint64		stamp;
+	int			nitems;			/* 0 and stamp 0: never seen */
+} HgPageSeen;
+
 /* Where a load or catch-up puts things; reused from page to page. */
 typedef struct Reader
 {
 	Relation	index;
 	const HgLayout *layout;
+	HgCached   *cached;			/* whose notes on pages to keep, or NULL */
 	MemoryContext work;			/* reset per page */
 	char	   *page;
 	HgItem	   *items;
@@ -51,10 +59,11 @@ typedef struct Reader
  * reader_begin allocates a reader's work space in the current context.
  */
 static void
-reader_begin(Reader *r, Relation index, const HgLayout *layout)
+reader_begin(Reader *r, Relation index, const HgLayout *layout, HgCached *c)
 {
 	r->index = index;
 	r->layout = layout;
+	r->cached = c;
 	r->work = AllocSetContextCreate(CurrentMemoryContext, "hierarchy page",
 									ALLOCSET_DEFAULT_SIZES);
 	r->page = palloc(BLCKSZ);
@@ -96,21 +105,82 @@ fetch_page(Reader *r, BlockNumber block, uint64 after, bool may_be_new)
 }
 
 /*
- * put_page hands the fetched page to the graph.
+ * page_seen returns the note about a page, made if need be.
+ */
+static HgPageSeen *
+page_seen(HgCached *c, BlockNumber block)
+{
+	if (block >= c->nseen)
+	{
+		Size		size = (Size) block + block / 4 + 16;
+
+		if (c->seen == NULL)
+			c->seen = MemoryContextAllocHuge(CacheMemoryContext,
+											 size * sizeof(HgPageSeen));
+		else
+			c->seen = repalloc_huge(c->seen, size * sizeof(HgPageSeen));
+		memset(c->seen + c->nseen, 0, (size - c->nseen) * sizeof(HgPageSeen));
+		c->nseen = size;
+	}
+	return &c->seen[block];
+}
+
+/*
+ * hg_cache_forget_pages frees the notes about pages.
+ */
+void
+hg_cache_forget_pages(HgCached *c)
+{
+	if (c->seen != NULL)
+		pfree(c->seen);
+	c->seen = NULL;
+	c->nseen = 0;
+}
+
+/*
+ * put_page hands the fetched page to the graph, and notes what it looked like.
+ *
+ * What the stamps say (am.h, 4): unchanged, and entries were only appended;
+ * one step on, and what is left of the entries we know is among the survivors,
+ * where TIDs are unique.  Otherwise the page may have been pruned and filled
+ * again several times, TIDs may have been recycled in between, and only a full
+ * comparison is safe.
  */
 static void
-put_page(Reader *r, HgGraph *graph, BlockNumber block, int seen)
+put_page(Reader *r, HgGraph *graph, BlockNumber block)
 {
-	MemoryContext old = MemoryContextSwitchTo(r->work);
-	int			n = hg_page_decode(r->index, r->layout, (Page) r->page, block,
-								   seen + FirstOffsetNumber, r->items);
+	HgPageOpaqueData *opaque = HgPageOpaque((Page) r->page);
+	int			nitems = PageGetMaxOffsetNumber((Page) r->page);
+	HgPageSeen	before = {0, 0};
+	bool		appended;
+	MemoryContext old;
+	int			n;
 
-	if (seen > 0)
+	if (r->cached != NULL)
+		before = *page_seen(r->cached, block);
+	appended = (before.nitems > 0 && before.stamp == opaque->stamp);
+	if (appended && nitems == before.nitems)
+		return;
+
+	old = MemoryContextSwitchTo(r->work);
+	n = hg_page_decode(r->index, r->layout, (Page) r->page, block,
+					   (appended ? before.nitems : 0) + FirstOffsetNumber,
+					   r->items);
+	if (appended)
 		hg_graph_append(graph, block, r->items, n);
 	else
-		hg_graph_sync_page(graph, block, r->items, n);
+		hg_graph_sync_page(graph, block, r->items, n,
+						   before.nitems > 0 && before.stamp == opaque->prev_stamp ?
+						   Min(opaque->survivors, nitems) : HG_COMPARE_ALL);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(r->work);
+	if (r->cached != NULL)
+	{
+		HgPageSeen *seen = page_seen(r->cached, block);
+
+		seen->stamp = opaque->stamp;
+		seen->nitems = nitems;
+	}
 }
 
 /*
@@ -143,11 +213,11 @@ hg_graph_ref_fold(const HgGraph *graph)
 }
 
 /*
- * load reads a whole index into a new graph.  *tail and *counter say where a
- * catch-up has to begin.
+ * load reads a whole index into a new graph.  *meta says where a catch-up has
+ * to begin.
  */
 static HgGraphRef *
-load(Relation index, const HgLayout *layout, BlockNumber *tail, uint64 *counter)
+load(Relation index, const HgLayout *layout, HgCached *c, HgMetaState *meta)
 {
 	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext,
 											   "hierarchy load",
@@ -157,21 +227,26 @@ load(Relation index, const HgLayout *layout, BlockNumber *tail, uint64 *counter)
 	HgGraph    *graph;
 	HgGraphRef *ref;
 	BlockNumber nblocks;
+	uint32		data_pages = 0;
 
-	reader_begin(&r, index, layout);
+	reader_begin(&r, index, layout, c);
 	graph = hg_graph_create(work, layout->key_kind, layout->roles);
 
 	/* tail and counter first: what changes from here on is caught up later */
-	hg_meta_peek(index, tail, counter);
+	hg_meta_peek(index, meta);
 	nblocks = RelationGetNumberOfBlocks(index);
 	for (BlockNumber b = HG_FIRST_DATA_BLKNO; b < nblocks; b++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (fetch_page(&r, b, 0, true))
-			put_page(&r, graph, b, 0);
+		{
+			put_page(&r, graph, b);
+			data_pages++;
+		}
 		if (b == SAMPLE_PAGES)
 			hg_graph_reserve(graph, (double) nblocks / SAMPLE_PAGES);
 	}
+	hg_check_data_pages(index, meta, data_pages);
 	MemoryContextSwitchTo(old);
 	ref = hg_graph_ref_fold(graph);
 	MemoryContextDelete(work);
@@ -186,26 +261,15 @@ follow_chain(HgCached *c, Reader *r)
 {
 	for (;;)
 	{
-		HgPageOpaqueData *opaque;
-		int			nitems;
 		BlockNumber next;
 
 		CHECK_FOR_INTERRUPTS();
 		fetch_page(r, c->tail, 0, false);
-		opaque = HgPageOpaque((Page) r->page);
-		nitems = PageGetMaxOffsetNumber((Page) r->page);
-		next = opaque->next;
-		if (opaque->stamp != c->tail_stamp || nitems < c->tail_items)
-			c->tail_items = 0;	/* not merely appended to: compare all */
-		if (nitems > c->tail_items || c->tail_items == 0)
-			put_page(r, c->ref->graph, c->tail, c->tail_items);
-		c->tail_stamp = opaque->stamp;
-		c->tail_items = nitems;
+		put_page(r, c->ref->graph, c->tail);
+		next = HgPageOpaque((Page) r->page)->next;
 		if (next == InvalidBlockNumber)
 			break;
 		c->tail = next;
-		c->tail_stamp = 0;
-		c->tail_items = 0;
 	}
 }
 
@@ -228,37 +292,34 @@ sweep(HgCached *c, Reader *r)
 			continue;
 		CHECK_FOR_INTERRUPTS();
 		if (fetch_page(r, b, after, true))
-			put_page(r, c->ref->graph, b, 0);
+			put_page(r, c->ref->graph, b);
 	}
 	c->counter = meta->counter;
 	c->tail = meta->tail;
-	c->tail_stamp = 0;
-	c->tail_items = 0;
 	pfree(meta);
 }
 
 /*
- * nothing_new: is the image in step already?  The everyday case; no memory is
+ * nothing_new: is the image in step already?  The everyday case; nothing is
  * touched but the two pages.
  */
 static bool
-nothing_new(HgCached *c, Relation index)
+nothing_new(HgCached *c, Relation index, const HgMetaState *meta)
 {
-	BlockNumber tail;
-	uint64		counter;
 	Buffer		buffer;
 	Page		page;
+	HgPageSeen *seen;
 	bool		same;
 
-	hg_meta_peek(index, &tail, &counter);
-	if (counter != c->counter || tail != c->tail)
+	if (meta->counter != c->counter || meta->tail != c->tail)
 		return false;
-	buffer = hg_read_buffer(index, tail, NULL);
+	buffer = hg_read_buffer(index, meta->tail, NULL);
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	hg_page_check(index, buffer, HG_PAGE_DATA);
 	page = BufferGetPage(buffer);
-	same = (HgPageOpaque(page)->stamp == c->tail_stamp &&
-			PageGetMaxOffsetNumber(page) == c->tail_items &&
+	seen = page_seen(c, meta->tail);
+	same = (HgPageOpaque(page)->stamp == seen->stamp &&
+			(int) PageGetMaxOffsetNumber(page) == seen->nitems &&
 			HgPageOpaque(page)->next == InvalidBlockNumber);
 	UnlockReleaseBuffer(buffer);
 	return same;
@@ -270,11 +331,26 @@ nothing_new(HgCached *c, Relation index)
 bool
 hg_cache_pruned(HgCached *c, Relation index)
 {
-	BlockNumber tail;
-	uint64		counter;
+	HgMetaState meta;
 
-	hg_meta_peek(index, &tail, &counter);
-	return counter != c->counter;
+	hg_meta_peek(index, &meta);
+	return meta.counter != c->counter;
+}
+
+/*
+ * load_image loads the image from scratch.
+ */
+static void
+load_image(HgCached *c, Relation index)
+{
+	HgMetaState meta;
+
+	hg_cache_forget_pages(c);
+	c->ref = load(index, &c->layout, c, &meta);
+	c->build_id = meta.build_id;
+	c->counter = meta.counter;
+	c->tail = meta.tail;
+	hg_cache_trim(c);
 }
 
 /*
@@ -283,33 +359,26 @@ hg_cache_pruned(HgCached *c, Relation index)
 void
 hg_cache_catch_up(HgCached *c, Relation index, bool writing)
 {
+	HgMetaState meta;
 	Reader		r;
 
-	if (c->changing)
+	/* another build in the same file needs a lock that keeps us out */
+	hg_meta_peek(index, &meta);
+	if (c->changing || (c->ref != NULL && meta.build_id != c->build_id))
 		hg_cache_discard(c);
 	if (c->ref == NULL)
-	{
-		c->ref = load(index, &c->layout, &c->tail, &c->counter);
-		c->tail_stamp = 0;
-		c->tail_items = 0;
-		hg_cache_trim(c);
-	}
-	else if (nothing_new(c, index))
+		load_image(c, index);
+	else if (nothing_new(c, index, &meta))
 		return;
 
-	reader_begin(&r, index, &c->layout);
+	reader_begin(&r, index, &c->layout, c);
 	c->changing = true;
 	for (;;)
 	{
-		BlockNumber tail;
-		uint64		counter;
-
-		hg_meta_peek(index, &tail, &counter);
-		if (counter != c->counter)
+		if (hg_cache_pruned(c, index))
 			sweep(c, &r);
 		follow_chain(c, &r);
-		hg_meta_peek(index, &tail, &counter);
-		if (counter == c->counter)
+		if (!hg_cache_pruned(c, index))
 			break;
 	}
 	c->changing = false;
@@ -333,8 +402,7 @@ hg_cache_catch_up(HgCached *c, Relation index, bool writing)
 HgGraphRef *
 hg_load_graph(Relation index, const HgLayout *layout)
 {
-	BlockNumber tail;
-	uint64		counter;
+	HgMetaState meta;
 
-	return load(index, layout, &tail, &counter);
+	return load(index, layout, NULL, &meta);
 }

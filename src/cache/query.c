@@ -372,12 +372,10 @@ open_relations(Oid index_oid, Relation *heap, Relation *index)
 
 	/* the table first, as everybody does */
 	*heap = OidIsValid(heap_oid) ? try_table_open(heap_oid, AccessShareLock) : NULL;
-	if (*heap == NULL || IndexGetRelation(index_oid, true) != heap_oid)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("there is no hgraph index with OID %u", index_oid)));
-	*index = index_open(index_oid, AccessShareLock);
 	hg_check_graph(index_oid);
+	if (*heap == NULL || IndexGetRelation(index_oid, true) != heap_oid)
+		elog(ERROR, "could not open table of index %u", index_oid);
+	*index = index_open(index_oid, AccessShareLock);
 	if (RELATION_IS_OTHER_TEMP(*heap))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

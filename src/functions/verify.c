@@ -285,7 +285,9 @@ check_snapshot(HgVerify *v)
 
 /*
  * check_as_owner does what may call functions of the index's predicate: with
- * the rights of the table's owner, as any index maintenance.
+ * the rights of the table's owner, as any index maintenance, so that these
+ * functions cannot abuse the caller's; and with a search_path that the caller
+ * cannot use to abuse the owner's.
  */
 static void
 check_as_owner(HgVerify *v)
@@ -294,12 +296,15 @@ check_as_owner(HgVerify *v)
 	int			sec_context;
 	int			nest_level = NewGUCNestLevel();
 
+	(void) set_config_option("search_path", "pg_catalog, pg_temp",
+							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
 	GetUserIdAndSecContext(&user, &sec_context);
 	SetUserIdAndSecContext(v->heap->rd_rel->relowner,
 						   sec_context | SECURITY_RESTRICTED_OPERATION);
 	hg_verify_entries(v);
-	AtEOXact_GUC(false, nest_level);
 	SetUserIdAndSecContext(user, sec_context);
+	AtEOXact_GUC(false, nest_level);
 }
 
 /*

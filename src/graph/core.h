@@ -42,6 +42,9 @@ typedef struct HgImage
 	uint32_t	nentries;
 	uint32_t	nblocks;		/* index blocks covered by block_start */
 	uint32_t	hash_mask;		/* slots - 1 */
+	uint32_t	direct;			/* slot is key - first_key, not hash */
+	uint32_t	unused;
+	int64_t		first_key;
 	/* offsets; arrays of roles that the graph lacks have offset 0 */
 	uint64_t	keys;			/* int64, 16 bytes, or uint64 blob offset */
 	uint64_t	blob;			/* bytes of HG_KEY_BYTES keys */
@@ -69,6 +72,8 @@ typedef struct HgBase
 	uint32_t	nentries;
 	uint32_t	nblocks;
 	uint32_t	hash_mask;
+	bool		direct;
+	int64_t		first_key;
 	int64_t    *key_num;		/* HG_KEY_INT */
 	unsigned char *key_uuid;	/* HG_KEY_UUID */
 	uint64_t   *key_off;		/* HG_KEY_BYTES: nnodes + 1 offsets */

@@ -7,6 +7,8 @@
  * the overlay's, which grows.  A slot holds a node number; the key is compared
  * where it is stored.  The overlay's slots hold the hash as well: a load looks
  * up every node before it is there, and would compare with others' keys.
+ * Where integer keys are dense, the base's table is not hashed but indexed by
+ * the key itself: one access to memory answers.
  *
  *-------------------------------------------------------------------------
  */
@@ -133,7 +135,7 @@ new_equal(const HgGraph *g, uint32_t i, const HgKey *key)
 void
 hg_dict_prefetch(const HgGraph *g, uint32_t hash)
 {
-	if (g->base.hash != NULL)
+	if (g->base.hash != NULL && !g->base.direct)
 		__builtin_prefetch(&g->base.hash[hash & g->base.hash_mask]);
 	if (g->new_hash != NULL)
 		__builtin_prefetch(&g->new_hash[hash & g->new_hash_mask]);
@@ -171,7 +173,7 @@ hg_dict_prefetch_key(const HgGraph *g, uint32_t node)
 void
 hg_dict_prefetch_slot_key(const HgGraph *g, uint32_t hash)
 {
-	if (g->base.hash != NULL)
+	if (g->base.hash != NULL && !g->base.direct)
 	{
 		uint32_t	node = g->base.hash[hash & g->base.hash_mask];
 
@@ -193,7 +195,14 @@ hg_dict_prefetch_slot_key(const HgGraph *g, uint32_t hash)
 uint32_t
 hg_dict_find(const HgGraph *g, const HgKey *key, uint32_t hash)
 {
-	if (g->base.hash != NULL)
+	if (g->base.direct)
+	{
+		uint64_t	slot = (uint64_t) key->num - (uint64_t) g->base.first_key;
+
+		if (slot <= g->base.hash_mask && g->base.hash[slot] != HG_NONE)
+			return g->base.hash[slot];
+	}
+	else if (g->base.hash != NULL)
 	{
 		uint32_t	slot = hash & g->base.hash_mask;
 		uint32_t	node;

@@ -45,6 +45,10 @@ typedef struct Fold
 
 	uint32_t   *node_map;		/* old node -> new node, HG_NONE dropped */
 	uint32_t   *order;			/* new node -> old node */
+
+	bool		direct;			/* keys are dense integers ... */
+	int64_t		first_key;		/* ... from here on, ... */
+	uint32_t	span;			/* ... so many of them */
 } Fold;
 
 /*
@@ -63,6 +67,8 @@ hg_base_attach(HgBase *base, HgImage *image)
 	base->nentries = image->nentries;
 	base->nblocks = image->nblocks;
 	base->hash_mask = image->hash_mask;
+	base->direct = image->direct != 0;
+	base->first_key = image->first_key;
 	base->key_num = image->kind == HG_KEY_INT ? AT(keys, int64_t) : NULL;
 	base->key_uuid = image->kind == HG_KEY_UUID ? AT(keys, unsigned char) : NULL;
 	base->key_off = image->kind == HG_KEY_BYTES ? AT(keys, uint64_t) : NULL;
@@ -383,6 +389,39 @@ place(uint64_t *size, uint64_t bytes)
 }
 
 /*
+ * look_at_keys finds out whether integer keys are so dense that a table by key
+ * takes no more room than the keys themselves.
+ */
+static void
+look_at_keys(Fold *f)
+{
+	int64_t		least = INT64_MAX;
+	int64_t		greatest = INT64_MIN;
+
+	f->direct = false;
+	if (f->old->kind != HG_KEY_INT || f->nnodes == 0)
+		return;
+	for (uint32_t i = 0; i < f->nold; i++)
+	{
+		if (f->node_map[i] != HG_NONE)
+		{
+			int64_t		num = hg_graph_key(f->old, i).num;
+
+			if (num < least)
+				least = num;
+			if (num > greatest)
+				greatest = num;
+		}
+	}
+	if ((uint64_t) greatest - (uint64_t) least < 2 * (uint64_t) f->nnodes)
+	{
+		f->direct = true;
+		f->first_key = least;
+		f->span = (uint32_t) ((uint64_t) greatest - (uint64_t) least) + 1;
+	}
+}
+
+/*
  * keeps_table: can the overlay's hash table serve the new base, with other
  * node numbers in it?  So it is after a load, when there was no base and every
  * node stays.
@@ -406,8 +445,8 @@ make_image(const Fold *f)
 	uint64_t	n = f->nnodes;
 	uint64_t	m = f->nentries;
 	uint32_t	roles = f->old->roles;
-	uint32_t	slots = keeps_table(f) ? f->old->new_hash_mask + 1 :
-		hg_dict_size(f->nnodes);
+	uint32_t	slots = f->direct ? f->span :
+		keeps_table(f) ? f->old->new_hash_mask + 1 : hg_dict_size(f->nnodes);
 
 	memset(&head, 0, sizeof(head));
 	head.magic = HG_IMAGE_MAGIC;
@@ -418,6 +457,8 @@ make_image(const Fold *f)
 	head.nentries = f->nentries;
 	head.nblocks = f->nblocks;
 	head.hash_mask = slots - 1;
+	head.direct = f->direct;
+	head.first_key = f->first_key;
 	switch (f->old->kind)
 	{
 		case HG_KEY_INT:
@@ -472,6 +513,19 @@ copy_table(Fold *f)
 			hg_host.check_interrupts();
 		b->hash[slot] = (i == HG_NONE) ? HG_NONE : f->node_map[i];
 	}
+}
+
+/*
+ * fill_direct writes the table by key.
+ */
+static void
+fill_direct(Fold *f)
+{
+	HgBase	   *b = &f->new->base;
+
+	memset(b->hash, 0xff, ((size_t) b->hash_mask + 1) * sizeof(uint32_t));
+	for (uint32_t node = 0; node < f->nnodes; node++)
+		b->hash[(uint64_t) b->key_num[node] - (uint64_t) b->first_key] = node;
 }
 
 /*
@@ -543,7 +597,9 @@ copy_keys(Fold *f)
 	if (old->kind == HG_KEY_BYTES)
 		b->key_off[f->nnodes] = off;
 
-	if (keeps_table(f))
+	if (f->direct)
+		fill_direct(f);
+	else if (keeps_table(f))
 		copy_table(f);
 	else
 		fill_table(f);
@@ -654,6 +710,7 @@ hg_graph_fold(const HgGraph *g, void *arena)
 	f.nblocks = count_blocks(g);
 	collect(&f);
 	number_nodes(&f);
+	look_at_keys(&f);
 
 	f.new = hg_graph_create(arena, g->kind, g->roles);
 	hg_base_attach(&f.new->base, make_image(&f));

@@ -107,9 +107,14 @@ extern HgGraph *hg_graph_create(void *arena, HgKeyKind kind, uint32_t roles);
  * Page sync: tells the graph what one index page holds now.  items[] in page
  * order.  Entries that it held for this block and that are not in items[] are
  * marked gone; new ones are added.  (Relies on am.h's rule 2.)
+ *
+ * survivors >= 0: among so many items at the start an equal TID means the same
+ * entry, and none of the others is known.  HG_COMPARE_ALL: nothing is certain,
+ * compare every part.
  */
+#define HG_COMPARE_ALL	(-1)
 extern void hg_graph_sync_page(HgGraph *g, uint32_t block,
-							   const HgItem *items, int nitems);
+							   const HgItem *items, int nitems, int survivors);
 /* The same for items known to stand behind everything seen of the block. */
 extern void hg_graph_append(HgGraph *g, uint32_t block,
 							const HgItem *items, int nitems);

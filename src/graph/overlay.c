@@ -243,6 +243,24 @@ mark_gone(HgGraph *g, uint32_t entry)
 }
 
 /*
+ * still_there: is this item, at this position, the entry?
+ */
+static bool
+still_there(const HgGraph *g, uint32_t entry, const HgItem *item, int position,
+			int survivors)
+{
+	if (survivors == HG_COMPARE_ALL)
+		return hg_graph_matches(g, entry, item);
+	if (position >= survivors)
+		return false;
+	if (entry >= g->base.nentries)
+		return hg_over(g, entry)->e.tid_off == item->tid_off &&
+			hg_over(g, entry)->e.tid_block == item->tid_block;
+	return g->base.tid_off[entry] == item->tid_off &&
+		g->base.tid_block[entry] == item->tid_block;
+}
+
+/*
  * hg_graph_sync_page makes the graph hold of a block what its page holds.
  *
  * Survivors keep their order on the page, so one pass over both lists side by
@@ -250,20 +268,30 @@ mark_gone(HgGraph *g, uint32_t entry)
  * the end are new.
  */
 void
-hg_graph_sync_page(HgGraph *g, uint32_t block, const HgItem *items, int nitems)
+hg_graph_sync_page(HgGraph *g, uint32_t block, const HgItem *items, int nitems,
+				   int survivors)
 {
 	int			next = 0;
 
 	if (block < g->base.nblocks)
 	{
-		for (uint32_t i = g->base.block_start[block];
-			 i < g->base.block_start[block + 1]; i++)
+		const HgBase *b = &g->base;
+		uint32_t	end = b->block_start[block + 1];
+
+		/* entries of a page are scattered in memory: fetch them together */
+		for (uint32_t i = b->block_start[block]; i < end; i++)
 		{
-			uint32_t	entry = g->base.block_entry[i];
+			__builtin_prefetch(&b->tid_off[b->block_entry[i]]);
+			__builtin_prefetch(&b->tid_block[b->block_entry[i]]);
+		}
+		for (uint32_t i = b->block_start[block]; i < end; i++)
+		{
+			uint32_t	entry = b->block_entry[i];
 
 			if (g->gone != NULL && hg_bit(g->gone, entry))
 				continue;
-			if (next < nitems && hg_graph_matches(g, entry, &items[next]))
+			if (next < nitems &&
+				still_there(g, entry, &items[next], next, survivors))
 				next++;
 			else
 				mark_gone(g, entry);
@@ -274,13 +302,15 @@ hg_graph_sync_page(HgGraph *g, uint32_t block, const HgItem *items, int nitems)
 		for (uint32_t i = g->block_first[block]; i != HG_NONE;
 			 i = g->over[i].next_block)
 		{
+			uint32_t	entry = g->base.nentries + i;
+
 			if (g->over[i].e.flags & HG_ENTRY_GONE)
 				continue;
 			if (next < nitems &&
-				hg_graph_matches(g, g->base.nentries + i, &items[next]))
+				still_there(g, entry, &items[next], next, survivors))
 				next++;
 			else
-				mark_gone(g, g->base.nentries + i);
+				mark_gone(g, entry);
 		}
 	}
 	if (next < nitems)

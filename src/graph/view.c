@@ -69,8 +69,10 @@ passes(const HgView *view, uint32_t entry)
 	if (!filter->by_day && !filter->primary_only && !filter->by_label)
 		return true;
 	hg_graph_entry(view->g, entry, &e);
+	/* without a bound, even the date infinity is within */
 	if (filter->by_day &&
-		(filter->day < e.valid_from || filter->day >= e.valid_to))
+		(filter->day < e.valid_from ||
+		 (filter->day >= e.valid_to && e.valid_to != HG_DAY_MAX)))
 		return false;
 	if (filter->primary_only && e.parent != HG_NONE &&
 		!(e.flags & HG_ENTRY_PRIMARY))

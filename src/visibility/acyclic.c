@@ -132,12 +132,13 @@ may_show(const HgLayout *layout, Relation heap, Relation index)
 }
 
 /*
- * report_cycle raises the error for an edge parent -> child.
+ * report_cycle raises the error for an edge parent -> child, a new one or one
+ * of those that an index is being built over.
  */
 static void
 report_cycle(const HgLayout *layout, Relation heap, Relation index,
 			 const HgGraph *graph, uint32 parent, uint32 child,
-			 const HgCycle *cycle)
+			 const HgCycle *cycle, bool building)
 {
 	bool		show = may_show(layout, heap, index);
 
@@ -147,8 +148,11 @@ report_cycle(const HgLayout *layout, Relation heap, Relation index,
 					RelationGetRelationName(index),
 					RelationGetRelationName(heap)),
 			 show ?
-			 errdetail("The row would close the cycle %s.",
-					   hg_cycle_text(layout, graph, child, cycle)) :
+			 (building ?
+			  errdetail("The rows form the cycle %s.",
+						hg_cycle_text(layout, graph, child, cycle)) :
+			  errdetail("The row would close the cycle %s.",
+						hg_cycle_text(layout, graph, child, cycle))) :
 			 errdetail("The row makes \"%s\" the parent of \"%s\", which is the same node or above it.",
 					   key_text(layout, graph, parent),
 					   key_text(layout, graph, child)),
@@ -195,7 +199,7 @@ check_item(HgProbe *probe, const HgItem *item, uint32 parent, uint32 child,
 			break;
 	}
 	report_cycle(probe->layout, probe->heap, probe->index, probe->graph,
-				 parent, child, &cycle);
+				 parent, child, &cycle, false);
 	return false;				/* not reached */
 }
 
@@ -289,7 +293,7 @@ check_core(HgProbe *probe, const uint32 *entries, uint32 n)
 							e.valid_to, hg_probe_entry, probe, work, &cycle);
 			if (cycle.result == HG_CYCLE_SETTLED)
 				report_cycle(probe->layout, probe->heap, probe->index,
-							 probe->graph, e.parent, e.child, &cycle);
+							 probe->graph, e.parent, e.child, &cycle, true);
 		}
 		MemoryContextDelete(work);
 	}

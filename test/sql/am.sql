@@ -165,10 +165,10 @@ INSERT INTO t SELECT 'd', repeat('long', 5000);
 INSERT INTO t SELECT 'd', string_agg(md5(i::text), '' ORDER BY i) FROM generate_series(1, 240) i;
 SELECT length(node), left(node, 12) AS starts FROM children('t', 'd'::text) ORDER BY 1;
 SELECT depth FROM ancestors('t', repeat('long', 5000)) ORDER BY depth;
-INSERT INTO t SELECT 'd', string_agg(md5(i::text), '' ORDER BY i) FROM generate_series(1, 254) i;
+INSERT INTO t SELECT 'd', string_agg(md5(i::text), '' ORDER BY i) FROM generate_series(1, 253) i;
 INSERT INTO t SELECT 'd', string_agg(md5(i::text), '' ORDER BY i) FROM generate_series(1, 300) i;
 \set VERBOSITY sqlstate
-INSERT INTO t SELECT 'd', string_agg(md5(i::text), '' ORDER BY i) FROM generate_series(1, 254) i;
+INSERT INTO t SELECT 'd', string_agg(md5(i::text), '' ORDER BY i) FROM generate_series(1, 253) i;
 INSERT INTO t SELECT 'd', string_agg(md5(i::text), '' ORDER BY i) FROM generate_series(1, 300) i;
 \set VERBOSITY default
 SELECT count(*) FROM children('t', 'd'::text);

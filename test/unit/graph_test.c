@@ -27,6 +27,7 @@ static HgItem page[BLOCKS][PER_BLOCK];
 static int	page_items[BLOCKS];
 static uint64_t seed;
 static int	failures;
+static int64_t key_step = 1;	/* 1: dense */
 static unsigned char uuids[NODES][16];
 
 static void *
@@ -90,7 +91,7 @@ model_key(HgKeyKind kind, uint32_t i)
 	HgKey		key = {0, NULL, 0};
 
 	if (kind == HG_KEY_INT)
-		key.num = (int64_t) i * 1000003 - 7;
+		key.num = (int64_t) i * key_step - 7;
 	else
 	{
 		key.bytes = uuids[i];
@@ -156,9 +157,26 @@ random_row(bool cyclic)
 	return row;
 }
 
-/* The item of a row. */
+/* A place for a row that none of the page's first n items has.  Few places, so
+ * that removed rows come back with other contents. */
+static uint16_t
+free_place(uint32_t block, int n)
+{
+	uint16_t	place;
+	int			i;
+
+	do
+	{
+		place = (uint16_t) (below((uint32_t) n + 2) + 1);
+		for (i = 0; i < n && page[block][i].tid_off != place; i++)
+			;
+	} while (i < n);
+	return place;
+}
+
+/* The item of a row that becomes item n of a page. */
 static HgItem
-row_item(HgKeyKind kind, const Row *row, uint32_t block)
+row_item(HgKeyKind kind, const Row *row, uint32_t block, int n)
 {
 	HgItem		item;
 
@@ -170,8 +188,7 @@ row_item(HgKeyKind kind, const Row *row, uint32_t block)
 	item.flags = (row->weight_null ? HG_ENTRY_WEIGHT_NULL : 0) |
 		(row->primary ? HG_ENTRY_PRIMARY : 0);
 	item.tid_block = block;
-	/* few places, so that removed rows come back with other contents */
-	item.tid_off = (uint16_t) (below(2) + 1);
+	item.tid_off = free_place(block, n);
 	item.valid_from = row->from;
 	item.valid_to = row->to;
 	item.weight = row->weight;
@@ -197,11 +214,12 @@ change_pages(HgGraph *g, HgKeyKind kind, bool cyclic)
 	{
 		uint32_t	b = below(BLOCKS);
 		bool		pruned = false;
-		int			kept = 0;
+		int			kept = page_items[b];
 		int			before;
 
 		if (below(3) == 0)
 		{
+			kept = 0;
 			for (int i = 0; i < page_items[b]; i++)
 			{
 				if (below(3) == 0)
@@ -220,12 +238,13 @@ change_pages(HgGraph *g, HgKeyKind kind, bool cyclic)
 			int			i = page_items[b]++;
 
 			rows[b][i] = random_row(cyclic);
-			page[b][i] = row_item(kind, &rows[b][i], b);
+			page[b][i] = row_item(kind, &rows[b][i], b, i);
 		}
 		if (!pruned && below(2))
 			hg_graph_append(g, b, page[b] + before, page_items[b] - before);
 		else
-			hg_graph_sync_page(g, b, page[b], page_items[b]);
+			hg_graph_sync_page(g, b, page[b], page_items[b],
+							   below(2) ? kept : HG_COMPARE_ALL);
 	}
 }
 
@@ -568,7 +587,7 @@ main(int argc, char **argv)
 	const char *names[] = {"integer keys", "uuid keys", "text keys"};
 
 	seed = (argc > 1) ? strtoull(argv[1], NULL, 10) : 1;
-	printf("# seed %llu\n1..6\n", (unsigned long long) seed);
+	printf("# seed %llu\n1..7\n", (unsigned long long) seed);
 	seed = seed * UINT64_C(0x9e3779b97f4a7c15) | 1;
 	hg_host.alloc = host_alloc;
 	hg_host.realloc = host_realloc;
@@ -589,5 +608,8 @@ main(int argc, char **argv)
 			failed += failures > 0;
 		}
 	}
+	key_step = 1000003;
+	run(HG_KEY_INT, true, ++number, "integer keys far apart");
+	failed += failures > 0;
 	return failed > 0;
 }

@@ -1,0 +1,421 @@
+/*-------------------------------------------------------------------------
+ *
+ * exec.c
+ *	  Runs the custom scan that scan.c plans, and explains it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/objectaccess.h"
+#include "catalog/pg_proc.h"
+#include "commands/explain.h"
+#include "executor/executor.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/ruleutils.h"
+#include "utils/snapmgr.h"
+
+#include "compat.h"
+#include "functions/rows.h"
+#include "planner/planner.h"
+
+typedef struct HierarchyScanState
+{
+	CustomScanState css;		/* must be first */
+	FuncExpr   *call;
+	HgRowsKind	kind;
+	int			ncolumns;		/* of the function */
+	Index		rti;			/* of the function in the range table */
+	uint32		wanted;			/* bitmap of columns to compute */
+	int			nscan;			/* columns of the scan: which one of the */
+	int			column[HG_ROWS_MAX_COLUMNS];	/* function each of them is */
+	TupleDesc	row_desc;		/* of the row as a whole, NULL: not wanted */
+
+	int			nargs;
+	ExprState **arg_exprs;
+	Oid		   *arg_types;
+	HgRowsArgs	args;
+	bool		args_valid;		/* args holds for the current parameters */
+	MemoryContext args_cxt;		/* what args points to */
+
+	HgRows	   *rows;			/* NULL: not open */
+	bool		done;			/* all rows were returned */
+	MemoryContext rows_cxt;		/* rows and everything below */
+} HierarchyScanState;
+
+static Node *create_scan_state(CustomScan *cscan);
+static void begin_scan(CustomScanState *node, EState *estate, int eflags);
+static TupleDesc make_row_desc(HierarchyScanState *state, EState *estate);
+static TupleTableSlot *exec_scan(CustomScanState *node);
+static void end_scan(CustomScanState *node);
+static void rescan_scan(CustomScanState *node);
+static TupleTableSlot *next_row(ScanState *ss);
+static bool recheck_row(ScanState *ss, TupleTableSlot *slot);
+static void eval_args(HierarchyScanState *state);
+static void open_rows(HierarchyScanState *state);
+static void close_rows(HierarchyScanState *state);
+static void fill_whole_row(HierarchyScanState *state, TupleTableSlot *slot);
+static void explain_scan(CustomScanState *node, List *ancestors,
+						 ExplainState *es);
+
+const CustomScanMethods hg_scan_methods = {
+	.CustomName = HG_SCAN_NAME,
+	.CreateCustomScanState = create_scan_state,
+};
+
+static const CustomExecMethods exec_methods = {
+	.CustomName = HG_SCAN_NAME,
+	.BeginCustomScan = begin_scan,
+	.ExecCustomScan = exec_scan,
+	.EndCustomScan = end_scan,
+	.ReScanCustomScan = rescan_scan,
+	.ExplainCustomScan = explain_scan,
+};
+
+/*
+ * create_scan_state makes the node that the executor fills in further.
+ */
+static Node *
+create_scan_state(CustomScan *cscan)
+{
+	HierarchyScanState *state = palloc0(sizeof(HierarchyScanState));
+
+	NodeSetTag(state, T_CustomScanState);
+	state->css.methods = &exec_methods;
+	state->call = linitial_node(FuncExpr, cscan->custom_exprs);
+	state->kind = (HgRowsKind) intVal(linitial(cscan->custom_private));
+	state->ncolumns = hg_rows_columns(state->kind);
+	state->rti = bms_singleton_member(cscan->custom_relids);
+
+	return (Node *) state;
+}
+
+/*
+ * begin_scan checks the right to call the function, as the executor does for
+ * every function, and prepares its arguments.  The graph is not touched yet.
+ */
+static void
+begin_scan(CustomScanState *node, EState *estate, int eflags)
+{
+	HierarchyScanState *state = (HierarchyScanState *) node;
+	CustomScan *cscan = (CustomScan *) node->ss.ps.plan;
+	Oid			funcid = state->call->funcid;
+	AclResult	aclresult;
+	ListCell   *lc;
+	int			i;
+
+	aclresult = hg_proc_aclcheck(funcid, GetUserId(), ACL_EXECUTE);
+	if (aclresult != ACLCHECK_OK)
+		aclcheck_error(aclresult, OBJECT_FUNCTION, get_func_name(funcid));
+	InvokeFunctionExecuteHook(funcid);
+
+	foreach(lc, cscan->custom_scan_tlist)
+	{
+		Var		   *var = castNode(Var, lfirst_node(TargetEntry, lc)->expr);
+
+		if (var->varattno == 0)
+		{
+			state->row_desc = make_row_desc(state, estate);
+			break;
+		}
+		state->column[state->nscan++] = var->varattno - 1;
+		state->wanted |= (uint32) 1 << (var->varattno - 1);
+	}
+
+	state->nargs = list_length(state->call->args);
+	state->arg_exprs = palloc(state->nargs * sizeof(ExprState *));
+	state->arg_types = palloc(state->nargs * sizeof(Oid));
+	i = 0;
+	foreach(lc, state->call->args)
+	{
+		Expr	   *arg = (Expr *) lfirst(lc);
+
+		state->arg_exprs[i] = ExecInitExpr(arg, &node->ss.ps);
+		state->arg_types[i] = exprType((Node *) arg);
+		i++;
+	}
+
+	state->args_cxt = AllocSetContextCreate(estate->es_query_cxt,
+											HG_SCAN_NAME " arguments",
+											ALLOCSET_SMALL_SIZES);
+	state->rows_cxt = AllocSetContextCreate(estate->es_query_cxt,
+											HG_SCAN_NAME " rows",
+											ALLOCSET_DEFAULT_SIZES);
+}
+
+/*
+ * make_row_desc returns the type of the row as a whole: the function's
+ * columns under the names that the query gave them.
+ */
+static TupleDesc
+make_row_desc(HierarchyScanState *state, EState *estate)
+{
+	TupleDesc	scan_desc = state->css.ss.ss_ScanTupleSlot->tts_tupleDescriptor;
+	TupleDesc	desc = CreateTemplateTupleDesc(state->ncolumns);
+	int			i;
+
+	for (i = 1; i <= state->ncolumns; i++)
+		TupleDescCopyEntry(desc, i, scan_desc, i);
+	ExecTypeSetColNames(desc,
+						exec_rt_fetch(state->rti, estate)->eref->colnames);
+	return BlessTupleDesc(desc);
+}
+
+/*
+ * exec_scan returns the next row that passes the plan's filter.
+ */
+static TupleTableSlot *
+exec_scan(CustomScanState *node)
+{
+	return ExecScan(&node->ss, next_row, recheck_row);
+}
+
+/*
+ * next_row puts the next row of the function into the scan slot.
+ */
+static TupleTableSlot *
+next_row(ScanState *ss)
+{
+	HierarchyScanState *state = (HierarchyScanState *) ss;
+	TupleTableSlot *slot = ss->ss_ScanTupleSlot;
+	Datum		values[HG_ROWS_MAX_COLUMNS];
+	bool		nulls[HG_ROWS_MAX_COLUMNS];
+	int			i;
+
+	ExecClearTuple(slot);
+	if (state->done)
+		return slot;
+
+	if (state->rows == NULL)
+	{
+		if (!state->args_valid)
+			eval_args(state);
+		if (state->args.is_null)
+		{
+			state->done = true;
+			return slot;
+		}
+		open_rows(state);
+	}
+
+	if (!hg_rows_next(state->rows, values, nulls))
+	{
+		close_rows(state);
+		state->done = true;
+		return slot;
+	}
+	for (i = 0; i < state->nscan; i++)
+	{
+		slot->tts_values[i] = values[state->column[i]];
+		slot->tts_isnull[i] = nulls[state->column[i]];
+	}
+	if (state->row_desc != NULL)
+		fill_whole_row(state, slot);
+	return ExecStoreVirtualTuple(slot);
+}
+
+/*
+ * recheck_row puts the row under test into the scan slot while a statement
+ * rechecks a join result whose other rows changed under it.
+ *
+ * ExecScan leaves that to its caller where scanrelid is 0; this does what it
+ * does for a function scan.  The row travels as a whole in the join result,
+ * so the scan is one of all columns and the row.
+ */
+static bool
+recheck_row(ScanState *ss, TupleTableSlot *slot)
+{
+	HierarchyScanState *state = (HierarchyScanState *) ss;
+	EPQState   *epqstate = ss->ps.state->es_epq_active;
+	Index		i = state->rti - 1;
+
+	if (epqstate->relsubs_done[i])
+		return false;
+	if (epqstate->relsubs_rowmark[i] == NULL)
+		return !TupIsNull(next_row(ss));
+
+	if (state->row_desc == NULL)
+		elog(ERROR, "row to recheck is not in the plan");
+	epqstate->relsubs_done[i] = true;
+	if (!EvalPlanQualFetchRowMark(epqstate, state->rti, slot) ||
+		TupIsNull(slot))
+		return false;
+	fill_whole_row(state, slot);
+	return true;
+}
+
+/*
+ * eval_args evaluates the function's arguments.
+ */
+static void
+eval_args(HierarchyScanState *state)
+{
+	ExprContext *econtext = state->css.ss.ps.ps_ExprContext;
+	Datum	   *values;
+	bool	   *nulls;
+	MemoryContext oldcxt;
+	int			i;
+
+	MemoryContextReset(state->args_cxt);
+	oldcxt = MemoryContextSwitchTo(state->args_cxt);
+
+	values = palloc(state->nargs * sizeof(Datum));
+	nulls = palloc(state->nargs * sizeof(bool));
+	for (i = 0; i < state->nargs; i++)
+		values[i] = ExecEvalExpr(state->arg_exprs[i], econtext, &nulls[i]);
+	hg_rows_args(state->kind, state->nargs, values, nulls, state->arg_types,
+				 &state->args);
+
+	MemoryContextSwitchTo(oldcxt);
+	state->args_valid = true;
+}
+
+/*
+ * open_rows starts the walk.  The graph is opened for the active snapshot and
+ * looked at until the scan ends: it has to be one that lives as long.
+ */
+static void
+open_rows(HierarchyScanState *state)
+{
+	Snapshot	snapshot = state->css.ss.ps.state->es_snapshot;
+	bool		push = !ActiveSnapshotSet() || GetActiveSnapshot() != snapshot;
+
+	if (push)
+		PushActiveSnapshot(snapshot);
+	state->rows = hg_rows_begin(&state->args, state->wanted, state->rows_cxt);
+	if (push)
+		PopActiveSnapshot();
+}
+
+/*
+ * close_rows ends the walk, if one is open.
+ */
+static void
+close_rows(HierarchyScanState *state)
+{
+	if (state->rows != NULL)
+	{
+		hg_rows_end(state->rows);
+		state->rows = NULL;
+	}
+	MemoryContextReset(state->rows_cxt);
+}
+
+/*
+ * fill_whole_row adds the row as a whole behind the columns in the slot's
+ * arrays.
+ */
+static void
+fill_whole_row(HierarchyScanState *state, TupleTableSlot *slot)
+{
+	MemoryContext oldcxt;
+	HeapTuple	tuple;
+
+	oldcxt = MemoryContextSwitchTo(state->css.ss.ps.ps_ExprContext->ecxt_per_tuple_memory);
+	tuple = heap_form_tuple(state->row_desc, slot->tts_values,
+							slot->tts_isnull);
+	slot->tts_values[state->ncolumns] = HeapTupleGetDatum(tuple);
+	slot->tts_isnull[state->ncolumns] = false;
+	MemoryContextSwitchTo(oldcxt);
+}
+
+/*
+ * rescan_scan starts over, with new arguments if parameters changed.
+ */
+static void
+rescan_scan(CustomScanState *node)
+{
+	HierarchyScanState *state = (HierarchyScanState *) node;
+
+	close_rows(state);
+	state->done = false;
+	if (node->ss.ps.chgParam != NULL)
+		state->args_valid = false;
+	ExecScanReScan(&node->ss);
+}
+
+/*
+ * end_scan releases the graph.
+ */
+static void
+end_scan(CustomScanState *node)
+{
+	HierarchyScanState *state = (HierarchyScanState *) node;
+
+	close_rows(state);
+	MemoryContextDelete(state->rows_cxt);
+	MemoryContextDelete(state->args_cxt);
+}
+
+/*
+ * explain_scan shows what is called, by the properties that EXPLAIN has for a
+ * function scan, and the graph where the plan fixes it.
+ */
+static void
+explain_scan(CustomScanState *node, List *ancestors, ExplainState *es)
+{
+	HierarchyScanState *state = (HierarchyScanState *) node;
+	Oid			funcid = state->call->funcid;
+	char	   *function = get_func_name(funcid);
+	char	   *schema = get_namespace_name(get_func_namespace(funcid));
+	char	   *alias = (char *) list_nth(es->rtable_names, state->rti - 1);
+	Const	   *graph = (Const *) linitial(state->call->args);
+
+	if (function == NULL || schema == NULL)
+		return;
+	if (alias == NULL)
+		alias = exec_rt_fetch(state->rti, node->ss.ps.state)->eref->aliasname;
+
+	if (es->format == EXPLAIN_FORMAT_TEXT)
+	{
+		StringInfoData buf;
+
+		initStringInfo(&buf);
+		if (es->verbose)
+			appendStringInfo(&buf, "%s.", quote_identifier(schema));
+		appendStringInfoString(&buf, quote_identifier(function));
+		if (strcmp(alias, function) != 0)
+			appendStringInfo(&buf, " %s", quote_identifier(alias));
+		ExplainPropertyText("Function", buf.data, es);
+		pfree(buf.data);
+	}
+	else
+	{
+		ExplainPropertyText("Function Name", function, es);
+		if (es->verbose)
+			ExplainPropertyText("Schema", schema, es);
+		ExplainPropertyText("Alias", alias, es);
+	}
+
+	if (IsA(graph, Const) && !graph->constisnull)
+	{
+		Oid			index = DatumGetObjectId(graph->constvalue);
+		char	   *name = get_rel_name(index);
+
+		if (name != NULL)
+			ExplainPropertyText("Graph",
+								es->verbose ?
+								quote_qualified_identifier(get_namespace_name(get_rel_namespace(index)),
+														   name) : name,
+								es);
+	}
+
+	if (es->verbose)
+	{
+		List	   *context = set_deparse_context_plan(es->deparse_cxt,
+													   node->ss.ps.plan,
+													   ancestors);
+
+		ExplainPropertyText("Function Call",
+							deparse_expression((Node *) state->call, context,
+											   true, false),
+							es);
+	}
+}
