@@ -66,6 +66,7 @@ OBJS = \
 	src/functions/verify_entries.o \
 	src/functions/within.o \
 	src/planner/exec.o \
+	src/planner/count.o \
 	src/planner/scan.o \
 	src/planner/support.o
 

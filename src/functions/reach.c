@@ -52,6 +52,19 @@ reach_next(HgRows *rows, Datum *values, bool *nulls)
 }
 
 /*
+ * reach_count is the number of nodes of the walk that are left.
+ */
+static uint64
+reach_count(HgRows *rows)
+{
+	ReachState *state = rows->state;
+	uint64		left = state->reach.n - state->next;
+
+	state->next = state->reach.n;
+	return left;
+}
+
+/*
  * ends_next returns one node of the walk from which it leads no further.
  */
 static bool
@@ -101,6 +114,7 @@ hg_rows_reach_begin(HgRows *rows)
 			 rows->args.max_depth, rows->mcxt);
 	rows->state = state;
 	rows->next = ends ? ends_next : reach_next;
+	rows->count = ends ? NULL : reach_count;
 	rows->end = reach_end;
 	if (!rows->args.include_self)
 		state->next = 1;

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "functions/rowsource.h"
+#include "miscadmin.h"
 #include "utils/memutils.h"
 
 /*
@@ -90,6 +91,7 @@ hg_rows_begin(const HgRowsArgs *args, uint32 wanted, MemoryContext mcxt)
 	HgRows	   *rows = palloc(sizeof(HgRows));
 
 	rows->next = no_rows;
+	rows->count = NULL;
 	rows->end = NULL;
 	rows->state = NULL;
 	rows->node = HG_NONE;
@@ -127,6 +129,26 @@ hg_rows_next(HgRows *rows, Datum *values, bool *nulls)
 	if (rows->reset)
 		MemoryContextReset(rows->row_mcxt);
 	return rows->next(rows, values, nulls);
+}
+
+/*
+ * hg_rows_count counts the rows that are left.
+ */
+uint64
+hg_rows_count(HgRows *rows)
+{
+	Datum		values[HG_ROWS_MAX_COLUMNS];
+	bool		nulls[HG_ROWS_MAX_COLUMNS];
+	uint64		n = 0;
+
+	if (rows->count != NULL)
+		return rows->count(rows);
+	while (hg_rows_next(rows, values, nulls))
+	{
+		CHECK_FOR_INTERRUPTS();
+		n++;
+	}
+	return n;
 }
 
 /*

@@ -77,6 +77,8 @@ extern void hg_rows_args(HgRowsKind kind, int nargs, const Datum *values,
 extern HgRows *hg_rows_begin(const HgRowsArgs *args, uint32 wanted,
 							 MemoryContext mcxt);
 extern bool hg_rows_next(HgRows *rows, Datum *values, bool *nulls);
+/* How many rows are left; there is no next one afterwards. */
+extern uint64 hg_rows_count(HgRows *rows);
 extern void hg_rows_end(HgRows *rows);
 
 /*

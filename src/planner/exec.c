@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * exec.c
- *	  Runs the custom scan that scan.c plans, and explains it.
+ *	  Runs the custom scans that scan.c and count.c plan, and explains them.
  *
  *-------------------------------------------------------------------------
  */
@@ -33,6 +33,8 @@ typedef struct HierarchyScanState
 	HgRowsKind	kind;
 	int			ncolumns;		/* of the function */
 	Index		rti;			/* of the function in the range table */
+	bool		count;			/* return the number of rows instead */
+	bool		simple;			/* rows need no filter and no projection */
 	uint32		wanted;			/* bitmap of columns to compute */
 	int			nscan;			/* columns of the scan: which one of the */
 	int			column[HG_ROWS_MAX_COLUMNS];	/* function each of them is */
@@ -57,6 +59,8 @@ static TupleTableSlot *exec_scan(CustomScanState *node);
 static void end_scan(CustomScanState *node);
 static void rescan_scan(CustomScanState *node);
 static TupleTableSlot *next_row(ScanState *ss);
+static TupleTableSlot *next_count(ScanState *ss);
+static bool start_rows(HierarchyScanState *state);
 static bool recheck_row(ScanState *ss, TupleTableSlot *slot);
 static void eval_args(HierarchyScanState *state);
 static void open_rows(HierarchyScanState *state);
@@ -67,6 +71,11 @@ static void explain_scan(CustomScanState *node, List *ancestors,
 
 const CustomScanMethods hg_scan_methods = {
 	.CustomName = HG_SCAN_NAME,
+	.CreateCustomScanState = create_scan_state,
+};
+
+const CustomScanMethods hg_count_methods = {
+	.CustomName = HG_COUNT_NAME,
 	.CreateCustomScanState = create_scan_state,
 };
 
@@ -92,7 +101,9 @@ create_scan_state(CustomScan *cscan)
 	state->call = linitial_node(FuncExpr, cscan->custom_exprs);
 	state->kind = (HgRowsKind) intVal(linitial(cscan->custom_private));
 	state->ncolumns = hg_rows_columns(state->kind);
-	state->rti = bms_singleton_member(cscan->custom_relids);
+	state->count = (cscan->methods == &hg_count_methods);
+	state->rti = state->count ? (Index) intVal(lsecond(cscan->custom_private)) :
+		(Index) bms_singleton_member(cscan->custom_relids);
 
 	return (Node *) state;
 }
@@ -116,7 +127,7 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 		aclcheck_error(aclresult, OBJECT_FUNCTION, get_func_name(funcid));
 	InvokeFunctionExecuteHook(funcid);
 
-	foreach(lc, cscan->custom_scan_tlist)
+	foreach(lc, state->count ? NIL : cscan->custom_scan_tlist)
 	{
 		Var		   *var = castNode(Var, lfirst_node(TargetEntry, lc)->expr);
 
@@ -128,6 +139,9 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 		state->column[state->nscan++] = var->varattno - 1;
 		state->wanted |= (uint32) 1 << (var->varattno - 1);
 	}
+
+	state->simple = (node->ss.ps.qual == NULL &&
+					 node->ss.ps.ps_ProjInfo == NULL && state->row_desc == NULL);
 
 	state->nargs = list_length(state->call->args);
 	state->arg_exprs = palloc(state->nargs * sizeof(ExprState *));
@@ -174,7 +188,13 @@ make_row_desc(HierarchyScanState *state, EState *estate)
 static TupleTableSlot *
 exec_scan(CustomScanState *node)
 {
-	return ExecScan(&node->ss, next_row, recheck_row);
+	HierarchyScanState *state = (HierarchyScanState *) node;
+	ExecScanAccessMtd next = state->count ? next_count : next_row;
+
+	/* the everyday case: ExecScan would do nothing but cost time */
+	if (state->simple && node->ss.ps.state->es_epq_active == NULL)
+		return next(&node->ss);
+	return ExecScan(&node->ss, next, recheck_row);
 }
 
 /*
@@ -189,28 +209,16 @@ next_row(ScanState *ss)
 	bool		nulls[HG_ROWS_MAX_COLUMNS];
 	int			i;
 
-	ExecClearTuple(slot);
-	if (state->done)
-		return slot;
-
-	if (state->rows == NULL)
-	{
-		if (!state->args_valid)
-			eval_args(state);
-		if (state->args.is_null)
-		{
-			state->done = true;
-			return slot;
-		}
-		open_rows(state);
-	}
+	if (state->rows == NULL && !start_rows(state))
+		return ExecClearTuple(slot);
 
 	if (!hg_rows_next(state->rows, values, nulls))
 	{
 		close_rows(state);
 		state->done = true;
-		return slot;
+		return ExecClearTuple(slot);
 	}
+	ExecClearTuple(slot);
 	for (i = 0; i < state->nscan; i++)
 	{
 		slot->tts_values[i] = values[state->column[i]];
@@ -219,6 +227,51 @@ next_row(ScanState *ss)
 	if (state->row_desc != NULL)
 		fill_whole_row(state, slot);
 	return ExecStoreVirtualTuple(slot);
+}
+
+/*
+ * next_count puts the number of rows into every column of the scan slot, once.
+ */
+static TupleTableSlot *
+next_count(ScanState *ss)
+{
+	HierarchyScanState *state = (HierarchyScanState *) ss;
+	TupleTableSlot *slot = ss->ss_ScanTupleSlot;
+	uint64		count = 0;
+	int			i;
+
+	ExecClearTuple(slot);
+	if (state->done)
+		return slot;
+	if (start_rows(state))
+	{
+		count = hg_rows_count(state->rows);
+		close_rows(state);
+	}
+	state->done = true;
+	for (i = 0; i < slot->tts_tupleDescriptor->natts; i++)
+	{
+		slot->tts_values[i] = Int64GetDatum((int64) count);
+		slot->tts_isnull[i] = false;
+	}
+	return ExecStoreVirtualTuple(slot);
+}
+
+/*
+ * start_rows opens the row source; false when there are no rows, or no more.
+ */
+static bool
+start_rows(HierarchyScanState *state)
+{
+	if (state->done)
+		return false;
+	if (!state->args_valid)
+		eval_args(state);
+	if (state->args.is_null)
+		state->done = true;
+	else
+		open_rows(state);
+	return !state->done;
 }
 
 /*

@@ -84,6 +84,7 @@ hg_planner_init(void)
 
 	prev_set_rel_pathlist_hook = set_rel_pathlist_hook;
 	set_rel_pathlist_hook = add_scan_paths;
+	hg_count_init();
 }
 
 /*
