@@ -20,6 +20,7 @@ typedef struct ClosureState
 {
 	uint32		start;			/* node to walk from next */
 	uint32		next;			/* position in reach */
+	uint32		depth;			/* there */
 	bool		walked;			/* is reach in use? */
 	bool		share;			/* compute it? */
 	uint32		size;			/* of the two arrays */
@@ -80,6 +81,7 @@ next_walk(HgRows *rows, ClosureState *state)
 		compute_shares(rows, state);
 	state->start++;
 	state->next = 0;
+	state->depth = 0;
 	return true;
 }
 
@@ -98,6 +100,8 @@ closure_next(HgRows *rows, Datum *values, bool *nulls)
 		return false;
 
 	i = state->next++;
+	while (i >= state->reach.level[state->depth + 1])
+		state->depth++;
 	node = state->reach.node[i];
 	if (HG_WANTED(rows, COL_ANCESTOR))
 		hg_rows_put_node(rows, COL_ANCESTOR, state->reach.node[0],
@@ -106,7 +110,7 @@ closure_next(HgRows *rows, Datum *values, bool *nulls)
 		hg_rows_put_node(rows, COL_DESCENDANT, node, values, nulls);
 	if (HG_WANTED(rows, COL_DEPTH))
 	{
-		values[COL_DEPTH] = Int32GetDatum(state->reach.depth[i]);
+		values[COL_DEPTH] = Int32GetDatum(state->depth);
 		nulls[COL_DEPTH] = false;
 	}
 	if (state->share)

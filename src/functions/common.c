@@ -85,6 +85,7 @@ hg_rows_common_begin(HgRows *rows)
 
 	hg_reach(&a, view, rows->node, HG_UP, rows->args.max_depth, rows->mcxt);
 	hg_reach(&b, view, rows->other, HG_UP, rows->args.max_depth, rows->mcxt);
+	hg_reach_mark(&b, view);
 
 	state->common = MemoryContextAllocHuge(rows->mcxt,
 										   (Size) Min(a.n, b.n) * sizeof(Common));
@@ -95,11 +96,11 @@ hg_rows_common_begin(HgRows *rows)
 
 		if ((i & 0x3ff) == 0)
 			CHECK_FOR_INTERRUPTS();
-		if (b.marks->stamp[node] != b.marks->epoch)
+		if (!hg_reached(&b, node))
 			continue;
 		common->node = node;
-		common->depth_a = a.depth[i];
-		common->depth_b = b.depth[b.marks->pos[node]];
+		common->depth_a = hg_reach_depth(&a, i);
+		common->depth_b = hg_reach_depth(&b, b.marks->pos[node]);
 		if (rows->args.include_self ||
 			(common->depth_a > 0 && common->depth_b > 0))
 			state->n++;

@@ -21,6 +21,7 @@ typedef struct ReachState
 	HgReach		reach;
 	HgDir		dir;
 	uint32		next;			/* position in reach */
+	uint32		depth;			/* there */
 	double	   *share;			/* by position, NULL when not wanted */
 	bool	   *stated;
 } ReachState;
@@ -42,7 +43,9 @@ reach_next(HgRows *rows, Datum *values, bool *nulls)
 		hg_rows_put_node(rows, COL_NODE, state->reach.node[i], values, nulls);
 	if (HG_WANTED(rows, COL_DEPTH))
 	{
-		values[COL_DEPTH] = Int32GetDatum(state->reach.depth[i]);
+		while (i >= state->reach.level[state->depth + 1])
+			state->depth++;
+		values[COL_DEPTH] = Int32GetDatum(state->depth);
 		nulls[COL_DEPTH] = false;
 	}
 	if (state->share)

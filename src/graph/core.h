@@ -62,6 +62,7 @@ typedef struct HgImage
 	uint64_t	label;			/* int32[nentries] */
 	uint64_t	valid;			/* int32[2 * nentries]: from, to */
 	uint64_t	weight;			/* double[nentries] */
+	uint64_t	leaf;			/* bit[nnodes]: no outgoing entry */
 } HgImage;
 
 /* The arrays of a base where they are mapped now; NULL for lacking roles. */
@@ -92,6 +93,7 @@ typedef struct HgBase
 	int32_t    *label;
 	int32_t    *valid;
 	double	   *weight;
+	uint8_t    *leaf;
 } HgBase;
 
 /* An entry that arrived after the base, with its places in three lists. */
@@ -158,7 +160,8 @@ struct HgGraph
 	uint32_t   *block_last;
 	uint32_t	block_size;
 
-	HgScratch  *scratch;		/* pool */
+	HgScratch  *scratch;		/* pools */
+	HgSeen	   *seen;
 	size_t		bytes;			/* allocated, scratch included */
 };
 
@@ -188,6 +191,20 @@ hg_touched(const HgGraph *g, uint32_t node)
 	return node < g->touched_nodes && hg_bit(g->touched, node);
 }
 
+/* Has a base node no outgoing entry, not even in the overlay? */
+static inline bool
+hg_is_leaf(const HgGraph *g, uint32_t node)
+{
+	return hg_bit(g->base.leaf, node) && !hg_touched(g, node);
+}
+
+/* Is a day within an entry's range?  Without a bound, even infinity is. */
+static inline bool
+hg_day_within(int32_t day, int32_t from, int32_t to)
+{
+	return day >= from && (day < to || to == HG_DAY_MAX);
+}
+
 static inline HgOverlayEntry *
 hg_over(const HgGraph *g, uint32_t entry)
 {
@@ -208,6 +225,36 @@ extern void hg_dict_prefetch_key(const HgGraph *g, uint32_t node);
 /* overlay.c */
 extern void hg_overlay_link(HgGraph *g);
 extern HgOverlayHead *hg_overlay_head(const HgGraph *g, uint32_t node);
+
+/* view.c: what hg_view_sees has to ask beyond hg_sees_base */
+extern bool hg_sees_rest(const HgView *view, uint32_t entry);
+
+/* hg_view_sees for base entries; the everyday cases inline. */
+static inline bool
+hg_sees_base(const HgView *view, uint32_t entry)
+{
+	const HgGraph *g = view->g;
+	const HgFilter *filter = &view->filter;
+	uint32_t	block;
+
+	if (g->gone != NULL && hg_bit(g->gone, entry))
+		return false;
+	if (filter->by_day && g->base.valid != NULL &&
+		!hg_day_within(filter->day, g->base.valid[2 * (size_t) entry],
+					   g->base.valid[2 * (size_t) entry + 1]))
+		return false;
+	if (filter->primary_only || filter->by_label)
+		return hg_sees_rest(view, entry);
+	if (view->visible == NULL)
+		return true;
+
+	/* two bits a heap page, the lower one says all-visible */
+	block = g->base.tid_block[entry];
+	if (block < view->vm_pages &&
+		(view->vm[block >> 2] >> ((block & 3) * 2)) & 1)
+		return true;
+	return hg_sees_rest(view, entry);
+}
 
 /* fold.c */
 extern void hg_base_attach(HgBase *base, HgImage *image);

@@ -87,6 +87,7 @@ hg_base_attach(HgBase *base, HgImage *image)
 	base->label = AT(label, int32_t);
 	base->valid = AT(valid, int32_t);
 	base->weight = AT(weight, double);
+	base->leaf = AT(leaf, uint8_t);
 #undef AT
 }
 
@@ -490,6 +491,7 @@ make_image(const Fold *f)
 		head.valid = place(&size, m * 8);
 	if (roles & HG_HAS_WEIGHT)
 		head.weight = place(&size, m * 8);
+	head.leaf = place(&size, n / 8 + 1);
 	head.size = size;
 
 	image = hg_alloc(f->new, size);
@@ -615,6 +617,7 @@ sort_entries(Fold *f)
 	HgBase	   *b = &f->new->base;
 	uint32_t	at = 0;
 
+	memset(b->leaf, 0, (size_t) f->nnodes / 8 + 1);
 	for (uint32_t node = 0; node <= f->nnodes; node++)
 	{
 		bool		last = (node == f->nnodes); /* registrations */
@@ -624,6 +627,8 @@ sort_entries(Fold *f)
 		if (node % CHECK_EVERY == 0)
 			hg_host.check_interrupts();
 		b->out_start[node] = at;
+		if (!last && f->start[old] == end)
+			hg_bit_set(b->leaf, node);
 		for (uint32_t i = f->start[old]; i < end; i++, at++)
 		{
 			b->block_entry[f->sorted[i]] = at;

@@ -263,6 +263,24 @@ extern void hg_scratch_give(HgScratch *s);
 /* Takes back what an owner still holds, or everybody (NULL). */
 extern void hg_scratch_reclaim(HgGraph *g, const void *owner);
 
+/*
+ * Less of it: a bit a node.  All bits are clear when it is taken; the nodes
+ * whose bits were set are named when it is given back.
+ */
+typedef struct HgSeen
+{
+	uint32_t	size;			/* in nodes */
+	uint8_t    *bits;
+	bool		in_use;
+	bool		dirty;			/* not given back in order */
+	const void *owner;
+	struct HgSeen *next;
+} HgSeen;
+
+extern HgSeen *hg_seen_take(HgView *view);
+extern void hg_seen_clear(HgSeen *seen, const uint32_t *node, uint32_t n);
+extern void hg_seen_give(HgSeen *seen, const uint32_t *node, uint32_t n);
+
 /* ---- walk.c: breadth-first reach ---- */
 
 typedef struct HgReach
@@ -270,8 +288,13 @@ typedef struct HgReach
 	uint32_t	n;				/* nodes reached, the start first */
 	uint32_t	size;
 	uint32_t   *node;			/* in breadth-first order */
-	uint32_t   *depth;			/* shortest distance */
-	HgScratch  *marks;			/* marked = reached; pos = index in node[] */
+	uint32_t	nlevels;		/* distances that occur: below this */
+	uint32_t	level_size;
+	uint32_t   *level;			/* where each distance begins in node[]; one
+								 * more, n, at the end */
+	HgSeen	   *seen;			/* bits of the nodes reached */
+	HgScratch  *marks;			/* see hg_reach_mark; NULL before */
+	bool		marked;
 	void	   *arena;
 } HgReach;
 
@@ -279,7 +302,7 @@ typedef struct HgReach
 
 /*
  * Everything reachable from start within max_depth edges, start included.
- * The caller must hg_reach_free (gives the scratch back, frees the arrays).
+ * The caller must hg_reach_free (gives back what is pooled, frees the arrays).
  * hg_reach_again reuses the memory for another start.
  */
 extern void hg_reach(HgReach *r, HgView *view, uint32_t start, HgDir dir,
@@ -287,6 +310,12 @@ extern void hg_reach(HgReach *r, HgView *view, uint32_t start, HgDir dir,
 extern void hg_reach_again(HgReach *r, HgView *view, uint32_t start,
 						   HgDir dir, uint32_t max_depth);
 extern void hg_reach_free(HgReach *r);
+/* Distance of node[i] from the start. */
+extern uint32_t hg_reach_depth(const HgReach *r, uint32_t i);
+/* Was the node reached? */
+extern bool hg_reached(const HgReach *r, uint32_t node);
+/* Takes and fills r->marks: marked = reached; pos = index in node[]. */
+extern void hg_reach_mark(HgReach *r, HgView *view);
 
 /*
  * Is "to" reachable upward from "from" (or the same) within max_depth?
@@ -303,7 +332,7 @@ extern bool hg_reaches_up(HgView *view, uint32_t from, uint32_t to,
  * elements; stated[i] false means that no path has all its weights stated, or
  * that the node lies on or behind a cycle.
  */
-extern void hg_shares(HgView *view, const HgReach *r, HgDir dir,
+extern void hg_shares(HgView *view, HgReach *r, HgDir dir,
 					  uint32_t max_depth, double *share, bool *stated);
 
 /* ---- neighbours.c: the distinct neighbours of one node ---- */

@@ -187,6 +187,7 @@ hg_paths_begin(HgView *view, uint32_t node, uint32_t ancestor,
 	p->weighted = (view->g->roles & HG_HAS_WEIGHT) != 0;
 
 	hg_reach(&r, view, node, HG_UP, max_depth, arena);
+	hg_reach_mark(&r, view);
 	copy_above(p, view, &r);
 	hg_reach_free(&r);
 	p->distance = hg_host.alloc(arena, (size_t) p->n * sizeof(uint32_t));

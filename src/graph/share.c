@@ -178,7 +178,7 @@ sum_levels(HgView *view, const HgReach *r, HgDir dir, uint32_t max_depth,
  * hg_shares computes the share of every node of a reach.
  */
 void
-hg_shares(HgView *view, const HgReach *r, HgDir dir, uint32_t max_depth,
+hg_shares(HgView *view, HgReach *r, HgDir dir, uint32_t max_depth,
 		  double *share, bool *stated)
 {
 	Sum		   *sum;
@@ -190,6 +190,7 @@ hg_shares(HgView *view, const HgReach *r, HgDir dir, uint32_t max_depth,
 	if (!(view->g->roles & HG_HAS_WEIGHT))
 		return;
 
+	hg_reach_mark(r, view);
 	sum = hg_host.alloc(r->arena, r->n * sizeof(Sum));
 	memset(sum, 0, r->n * sizeof(Sum));
 	order = hg_host.alloc(r->arena, (size_t) r->n * sizeof(uint32_t));

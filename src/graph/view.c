@@ -69,10 +69,8 @@ passes(const HgView *view, uint32_t entry)
 	if (!filter->by_day && !filter->primary_only && !filter->by_label)
 		return true;
 	hg_graph_entry(view->g, entry, &e);
-	/* without a bound, even the date infinity is within */
 	if (filter->by_day &&
-		(filter->day < e.valid_from ||
-		 (filter->day >= e.valid_to && e.valid_to != HG_DAY_MAX)))
+		!hg_day_within(filter->day, e.valid_from, e.valid_to))
 		return false;
 	if (filter->primary_only && e.parent != HG_NONE &&
 		!(e.flags & HG_ENTRY_PRIMARY))
@@ -122,6 +120,17 @@ hg_view_sees(const HgView *view, uint32_t entry)
 		return false;
 	if (view->plain)
 		return true;
+	if (entry < view->g->base.nentries)
+		return hg_sees_base(view, entry);
+	return passes(view, entry) && row_visible(view, entry);
+}
+
+/*
+ * hg_sees_rest tests an entry in full.
+ */
+bool
+hg_sees_rest(const HgView *view, uint32_t entry)
+{
 	return passes(view, entry) && row_visible(view, entry);
 }
 
@@ -209,6 +218,9 @@ hg_node_has_edge(const HgView *view, uint32_t node, HgDir dir)
 {
 	HgEdges		it;
 
+	if (dir == HG_DOWN && node < view->g->base.nnodes &&
+		hg_is_leaf(view->g, node))
+		return false;
 	hg_edges_begin(&it, view, node, dir);
 	return hg_edges_next(&it);
 }
@@ -339,12 +351,83 @@ hg_scratch_give(HgScratch *s)
 }
 
 /*
+ * hg_seen_take returns a set of bits, all clear.
+ */
+HgSeen *
+hg_seen_take(HgView *view)
+{
+	HgGraph    *g = view->g;
+	HgSeen	   *s = g->seen;
+
+	while (s != NULL && s->in_use)
+		s = s->next;
+	if (s == NULL)
+	{
+		s = hg_alloc(g, sizeof(HgSeen));
+		memset(s, 0, sizeof(HgSeen));
+		s->next = g->seen;
+		g->seen = s;
+	}
+	if (s->size < view->nnodes)
+	{
+		uint32_t	size = view->nnodes + (view->nnodes - g->base.nnodes) / 2 + 64;
+
+		g->bytes -= s->size / 8;
+		s->size = 0;
+		if (s->bits != NULL)
+			hg_host.free(s->bits);
+		s->bits = NULL;
+		s->bits = hg_host.alloc(g->arena, (size_t) size / 8 + 1);
+		g->bytes += size / 8;
+		s->size = size;
+		s->dirty = true;
+	}
+	if (s->dirty)
+		memset(s->bits, 0, (size_t) s->size / 8 + 1);
+	s->dirty = true;
+	s->in_use = true;
+	s->owner = view->owner;
+	return s;
+}
+
+/*
+ * hg_seen_clear clears the bits of n nodes, which are all that are set.
+ */
+void
+hg_seen_clear(HgSeen *seen, const uint32_t *node, uint32_t n)
+{
+	if (n > seen->size / 64)
+		memset(seen->bits, 0, (size_t) seen->size / 8 + 1);
+	else
+	{
+		for (uint32_t i = 0; i < n; i++)
+			seen->bits[node[i] >> 3] = 0;
+	}
+}
+
+/*
+ * hg_seen_give returns them to the pool.
+ */
+void
+hg_seen_give(HgSeen *seen, const uint32_t *node, uint32_t n)
+{
+	hg_seen_clear(seen, node, n);
+	seen->dirty = false;
+	seen->in_use = false;
+}
+
+/*
  * hg_scratch_reclaim frees for reuse what a failed owner still holds.
  */
 void
 hg_scratch_reclaim(HgGraph *g, const void *owner)
 {
 	for (HgScratch *s = g->scratch; s != NULL; s = s->next)
+	{
+		if (s->in_use && (owner == NULL || s->owner == owner))
+			s->in_use = false;
+	}
+	for (HgSeen *s = g->seen; s != NULL; s = s->next)
 	{
 		if (s->in_use && (owner == NULL || s->owner == owner))
 			s->in_use = false;

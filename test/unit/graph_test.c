@@ -342,7 +342,7 @@ check_walks(HgGraph *g, const HgFilter *f, bool cyclic, int round)
 			hg_reach(&r, &view, node, dir, limit, NULL);
 			check(r.n == expected, "reach size", round);
 			for (uint32_t i = 0; i < r.n; i++)
-				check(depth[model_node(g, r.node[i])] == (int) r.depth[i],
+				check(depth[model_node(g, r.node[i])] == (int) hg_reach_depth(&r, i),
 					  "depth", round);
 			if (!cyclic && r.n == expected)
 			{
