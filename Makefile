@@ -78,7 +78,7 @@ PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-clobbered
 REGRESS = am hgraph_type functions arguments cycle planner
 # Some expected results have characters beyond ASCII
 REGRESS_OPTS = --inputdir=$(srcdir)/test --load-extension=hierarchy \
-	--encoding=UTF8 --no-locale --encoding=UTF8 --no-locale
+	--encoding=UTF8 --no-locale
 
 ISOLATION = \
 	cycle_concurrently \
@@ -93,8 +93,7 @@ ISOLATION = \
 	readers \
 	serializable
 ISOLATION_OPTS = --inputdir=$(srcdir)/test --outputdir=. \
-	--load-extension=hierarchy --encoding=UTF8 --no-locale \
-	--encoding=UTF8 --no-locale
+	--load-extension=hierarchy --encoding=UTF8 --no-locale
 
 TAP_TESTS = 1
 PROVE_TESTS = test/t/*.pl

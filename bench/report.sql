@@ -31,7 +31,8 @@ SELECT ord, label, n,
 	   CASE kind WHEN 'size' THEN pg_size_pretty(peer::bigint)
 				 ELSE pg_temp.time_text(peer) END AS peer,
 	   CASE kind WHEN 'faster' THEN format('%s × faster', round(value::numeric, CASE WHEN value < 1 THEN 2 WHEN value < 10 THEN 1 ELSE 0 END))
-				 WHEN 'overhead' THEN format('+ %s', pg_temp.time_text(value))
+				 WHEN 'overhead' THEN format('%s %s', CASE WHEN value < 0 THEN '−' ELSE '+' END,
+									pg_temp.time_text(abs(value)))
 				 WHEN 'absolute' THEN '–'
 				 ELSE format('%s ×', round(value::numeric, 2)) END AS ratio,
 	   CASE WHEN bar IS NULL THEN '–'

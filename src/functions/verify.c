@@ -267,20 +267,27 @@ check_permission(HgVerify *v)
 }
 
 /*
- * check_snapshot refuses a snapshot that may see row versions older than the
- * index, which the index need not have.
+ * choose_snapshot: an old snapshot may see row versions from before the index
+ * was built, which the index need not have.  Then the latest one is used, as
+ * amcheck does; only a transaction that has to keep its snapshot cannot.
  */
 static void
-check_snapshot(HgVerify *v)
+choose_snapshot(HgVerify *v)
 {
+	v->snapshot = GetActiveSnapshot();
 	if (v->index->rd_index->indcheckxmin &&
 		!TransactionIdPrecedes(HeapTupleHeaderGetXmin(v->index->rd_indextuple->t_data),
 							   TransactionXmin))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("index \"%s\" is too new to be checked in this transaction",
-						RelationGetRelationName(v->index)),
-				 errhint("Try again in a new transaction, when older ones have ended.")));
+	{
+		if (IsolationUsesXactSnapshot())
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("index \"%s\" is too new to be checked in this transaction",
+							RelationGetRelationName(v->index)),
+					 errhint("Try again in a new transaction.")));
+		v->snapshot = GetLatestSnapshot();
+	}
+	v->snapshot = RegisterSnapshot(v->snapshot);
 }
 
 /*
@@ -321,7 +328,7 @@ verify_graph(HgVerify *v, Oid index_oid)
 	v->heap = table_open(IndexGetRelation(index_oid, false), AccessShareLock);
 	v->index = index_open(index_oid, AccessShareLock);
 	check_permission(v);
-	check_snapshot(v);
+	choose_snapshot(v);
 	if (hg_verify_passed(v, hg_verify_try(v, resolve_layout, NULL)))
 	{
 		check_roles(v);
@@ -332,6 +339,7 @@ verify_graph(HgVerify *v, Oid index_oid)
 	/* Most likely one of the checks has found out more about it. */
 	if (v->problems == 0)
 		(void) hg_verify_passed(v, error);
+	UnregisterSnapshot(v->snapshot);
 	index_close(v->index, AccessShareLock);
 	table_close(v->heap, AccessShareLock);
 }
@@ -349,7 +357,6 @@ hgraph_verify(PG_FUNCTION_ARGS)
 	memset(&v, 0, sizeof(HgVerify));
 	v.store = rsinfo->setResult;
 	v.tupdesc = rsinfo->setDesc;
-	v.snapshot = GetActiveSnapshot();
 	v.work_mcxt = AllocSetContextCreate(CurrentMemoryContext,
 										"hierarchy verify",
 										ALLOCSET_DEFAULT_SIZES);
