@@ -35,8 +35,10 @@ SELECT EXISTS (SELECT FROM affiliation WHERE share IS NOT NULL) AS has_shares,
     EXISTS (SELECT FROM affiliation WHERE valid IS NOT NULL) AS has_days,
     EXISTS (SELECT FROM affiliation WHERE is_primary) AS has_primary,
     EXISTS (SELECT FROM affiliation WHERE kind IS NOT NULL) AS has_kinds \gset
-SELECT coalesce(format(E'\n    INCLUDE (%s)\n    WITH (%s)', string_agg(col, ', ' ORDER BY n),
-        string_agg(format('%s = %L', role, col), ', ' ORDER BY n)), '') AS roles
+SELECT CASE WHEN count(*) > 0 THEN
+        format(E'\n    INCLUDE (%s)\n    WITH (%s)', string_agg(col, ', ' ORDER BY n),
+            string_agg(format('%s = %L', role, col), ', ' ORDER BY n))
+        ELSE '' END AS roles
 FROM (VALUES
     (1, 'weight', 'share', :'has_shares'::boolean),
     (2, 'validity', 'valid', :'has_days'),
@@ -73,29 +75,37 @@ FROM (SELECT ancestor AS node, 1 AS below, 0 AS above FROM closure('org_chart', 
       UNION ALL
       SELECT descendant, 0, 1 FROM closure('org_chart', NULL::text) WHERE depth > 0) x
 GROUP BY node;
-SELECT node AS top FROM span WHERE above = 0 ORDER BY below DESC, node LIMIT 1 \gset
-SELECT node AS busy FROM span ORDER BY above DESC, node LIMIT 1 \gset
+SELECT coalesce((SELECT node FROM span WHERE above = 0 ORDER BY below DESC, node LIMIT 1),
+        (SELECT min(node) FROM roots('org_chart', NULL::text)), '') AS top,
+    coalesce((SELECT node FROM span ORDER BY above DESC, node LIMIT 1),
+        (SELECT max(id) FROM entity), '') AS busy \gset
 CREATE TEMP TABLE candidate AS
 SELECT t.node, e.type, t.total
 FROM before t JOIN span USING (node) JOIN entity e ON e.id = t.node
 WHERE below > 0 AND above > 0 AND length(e.name) > 3
 ORDER BY e.type IN ('account', 'enrollment') DESC, t.total DESC, t.node LIMIT 1000;
-SELECT c.node AS moved, min(p.node) AS old_parent
+CREATE TEMP TABLE single AS
+SELECT c.node, min(p.node) AS parent, c.type, c.total
 FROM candidate c, parents('org_chart', c.node) p
 GROUP BY c.node, c.type, c.total HAVING count(*) = 1
-ORDER BY c.type IN ('account', 'enrollment') DESC, c.total DESC, c.node LIMIT 1 \gset
-SELECT t.node AS new_parent
-FROM before t JOIN entity e ON e.id = t.node
-WHERE e.type = (SELECT type FROM entity WHERE id = :'old_parent')
-    AND t.node <> :'old_parent' AND NOT within('org_chart', t.node, :'moved')
-ORDER BY t.total DESC, t.node LIMIT 1 \gset
+ORDER BY c.type IN ('account', 'enrollment') DESC, c.total DESC, c.node LIMIT 1;
+SELECT coalesce((SELECT node FROM single), '') AS moved,
+    coalesce((SELECT parent FROM single), '') AS old_parent \gset
+SELECT coalesce((
+    SELECT t.node
+    FROM before t JOIN entity e ON e.id = t.node
+    WHERE e.type = (SELECT type FROM entity WHERE id = :'old_parent')
+        AND t.node <> :'old_parent' AND NOT within('org_chart', t.node, :'moved')
+    ORDER BY t.total DESC, t.node LIMIT 1), '') AS new_parent \gset
 \set tree_depth
 \endif
-SELECT left(name, 40) AS top_name FROM entity WHERE id = :'top' \gset
-SELECT left(name, 40) AS busy_name FROM entity WHERE id = :'busy' \gset
-SELECT left(name, 40) AS moved_name FROM entity WHERE id = :'moved' \gset
-SELECT left(name, 40) AS old_name FROM entity WHERE id = :'old_parent' \gset
-SELECT left(name, 40) AS new_name FROM entity WHERE id = :'new_parent' \gset
+SELECT coalesce(left(max(name) FILTER (WHERE id = :'top'), 40), '') AS top_name,
+    coalesce(left(max(name) FILTER (WHERE id = :'busy'), 40), '') AS busy_name,
+    coalesce(left(max(name) FILTER (WHERE id = :'moved'), 40), '') AS moved_name,
+    coalesce(left(max(name) FILTER (WHERE id = :'old_parent'), 40), '') AS old_name,
+    coalesce(left(max(name) FILTER (WHERE id = :'new_parent'), 40), '') AS new_name
+FROM entity \gset
+SELECT :'new_parent' <> '' AS can_move \gset
 
 -- Columns that only lists with shares have.
 \if :has_shares
@@ -192,6 +202,7 @@ FROM before JOIN entity ON id = node
 ORDER BY total DESC, node LIMIT 12;
 \endif
 
+\if :can_move
 \echo '---- 5. A move is one UPDATE ------------------------------------------------------------------'
 \echo
 \echo :moved_name 'goes from'
@@ -209,14 +220,17 @@ SELECT left(name, 44) AS entity, type, b.total AS before, coalesce(a.total, 0) A
 FROM before b LEFT JOIN level_total a USING (node) JOIN entity ON id = b.node
 WHERE b.total IS DISTINCT FROM a.total
 ORDER BY change, b.node LIMIT 12;
+\endif
 
+SELECT coalesce((SELECT node FROM descendants('org_chart', :'top', max_depth => 3)
+                 ORDER BY depth DESC, node LIMIT 1), '') AS deep \gset
+SELECT :'deep' <> '' AS can_close \gset
+\if :can_close
 \echo '---- 6. A cycle is refused --------------------------------------------------------------------'
 \echo
 \echo 'Could' :top_name 'belong to something below it?'
 \echo 'No writer, no isolation level and no bulk load gets such a row in:'
 \echo
-SELECT node AS deep FROM descendants('org_chart', :'top', max_depth => 3)
-ORDER BY depth DESC, node LIMIT 1 \gset
 \set ON_ERROR_STOP off
 \set ECHO queries
 INSERT INTO affiliation (parent_id, child_id) VALUES (:'deep', :'top');
@@ -228,6 +242,7 @@ INSERT INTO affiliation (parent_id, child_id) VALUES (:'deep', :'top');
 \set ECHO queries
 SELECT count(*) AS problems FROM verify('org_chart');
 \set ECHO none
+\endif
 
 \if :has_days
 \echo '---- 7. Yesterday and today -------------------------------------------------------------------'

@@ -425,9 +425,9 @@ SQL
 			$x->[2], "$set: controlled by $x->[0]");
 	}
 	my $stated = rows(<<"SQL");
-SELECT kind, count(*), count(*) FILTER (WHERE abs(coalesce(share, 0) * 100 - stated) <= 0.2),
+SELECT kind, count(*), count(*) FILTER (WHERE abs(coalesce(share, 0)::float8 * 100 - stated) <= 0.2),
 	count(*) FILTER (WHERE share IS NULL)
-FROM (SELECT unit, parent, sum(stated_share::numeric) AS stated,
+FROM (SELECT unit, parent, sum(stated_share::float8) AS stated,
 		CASE WHEN min(owners_in_cell::int) = 1 THEN 'one_owner' ELSE 'several_owners' END AS kind
 	FROM stated_parents WHERE stated_share IS NOT NULL GROUP BY 1, 2) t
 LEFT JOIN LATERAL hierarchy.ancestors('power_owns', t.unit) a ON a.node = t.parent

@@ -159,6 +159,8 @@ sub send
 {
 	my ($self, $sql) = @_;
 
+	# Strings are bytes here; a pipe must not be left to find out.
+	utf8::downgrade($sql);
 	$self->{n}++;
 	$self->{timeout}->start;
 	$self->{in} .= "$sql\n;\n\\echo =done $self->{n}=\n\\warn =done $self->{n}=\n";
