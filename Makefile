@@ -22,6 +22,7 @@ GRAPH_OBJS = \
 	src/graph/paths.o \
 	src/graph/preorder.o \
 	src/graph/share.o \
+	src/graph/stage.o \
 	src/graph/stats.o \
 	src/graph/view.o \
 	src/graph/walk.o

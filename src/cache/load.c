@@ -50,6 +50,7 @@ typedef struct Reader
 	Relation	index;
 	const HgLayout *layout;
 	HgCached   *cached;			/* whose notes on pages to keep, or NULL */
+	bool		loading;		/* a new graph */
 	MemoryContext work;			/* reset per page */
 	char	   *page;
 	HgItem	   *items;
@@ -64,6 +65,7 @@ reader_begin(Reader *r, Relation index, const HgLayout *layout, HgCached *c)
 	r->index = index;
 	r->layout = layout;
 	r->cached = c;
+	r->loading = false;
 	r->work = AllocSetContextCreate(CurrentMemoryContext, "hierarchy page",
 									ALLOCSET_DEFAULT_SIZES);
 	r->page = palloc(BLCKSZ);
@@ -166,7 +168,9 @@ put_page(Reader *r, HgGraph *graph, BlockNumber block)
 	n = hg_page_decode(r->index, r->layout, (Page) r->page, block,
 					   (appended ? before.nitems : 0) + FirstOffsetNumber,
 					   r->items);
-	if (appended)
+	if (r->loading)
+		hg_graph_load(graph, block, r->items, n);
+	else if (appended)
 		hg_graph_append(graph, block, r->items, n);
 	else
 		hg_graph_sync_page(graph, block, r->items, n,
@@ -230,6 +234,7 @@ load(Relation index, const HgLayout *layout, HgCached *c, HgMetaState *meta)
 	uint32		data_pages = 0;
 
 	reader_begin(&r, index, layout, c);
+	r.loading = true;
 	graph = hg_graph_create(work, layout->key_kind, layout->roles);
 
 	/* tail and counter first: what changes from here on is caught up later */

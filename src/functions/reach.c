@@ -55,6 +55,33 @@ reach_next(HgRows *rows, Datum *values, bool *nulls)
 }
 
 /*
+ * reach_batch returns the next nodes of the walk, integers in an int8 column,
+ * and their depths.
+ */
+static void
+reach_batch(HgRows *rows, HgRowBatch *batch)
+{
+	ReachState *state = rows->state;
+	uint32		i = state->next;
+	uint32		n = Min(state->reach.n - i, HG_BATCH_ROWS);
+
+	state->next += n;
+	batch->n = (int) n;
+	if (HG_WANTED(rows, COL_NODE))
+		hg_graph_nums(rows->q.view.g, state->reach.node + i, n,
+					  (int64_t *) batch->values[COL_NODE]);
+	if (HG_WANTED(rows, COL_DEPTH))
+	{
+		for (uint32 k = 0; k < n; k++)
+		{
+			while (i + k >= state->reach.level[state->depth + 1])
+				state->depth++;
+			batch->values[COL_DEPTH][k] = Int32GetDatum(state->depth);
+		}
+	}
+}
+
+/*
  * reach_count is the number of nodes of the walk that are left.
  */
 static uint64
@@ -131,4 +158,8 @@ hg_rows_reach_begin(HgRows *rows)
 		hg_shares(&rows->q.view, &state->reach, state->dir,
 				  rows->args.max_depth, state->share, state->stated);
 	}
+#ifdef USE_FLOAT8_BYVAL
+	if (!ends && !HG_WANTED(rows, COL_SHARE) && rows->out.type == INT8OID)
+		rows->batch = reach_batch;
+#endif
 }

@@ -91,6 +91,7 @@ hg_rows_begin(const HgRowsArgs *args, uint32 wanted, MemoryContext mcxt)
 	HgRows	   *rows = palloc(sizeof(HgRows));
 
 	rows->next = no_rows;
+	rows->batch = NULL;
 	rows->count = NULL;
 	rows->end = NULL;
 	rows->state = NULL;
@@ -129,6 +130,24 @@ hg_rows_next(HgRows *rows, Datum *values, bool *nulls)
 	if (rows->reset)
 		MemoryContextReset(rows->row_mcxt);
 	return rows->next(rows, values, nulls);
+}
+
+/*
+ * hg_rows_has_batches: may hg_rows_next_batch be called?
+ */
+bool
+hg_rows_has_batches(const HgRows *rows)
+{
+	return rows->batch != NULL;
+}
+
+/*
+ * hg_rows_next_batch fetches the next rows.
+ */
+void
+hg_rows_next_batch(HgRows *rows, HgRowBatch *batch)
+{
+	rows->batch(rows, batch);
 }
 
 /*

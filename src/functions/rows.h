@@ -77,6 +77,22 @@ extern void hg_rows_args(HgRowsKind kind, int nargs, const Datum *values,
 extern HgRows *hg_rows_begin(const HgRowsArgs *args, uint32 wanted,
 							 MemoryContext mcxt);
 extern bool hg_rows_next(HgRows *rows, Datum *values, bool *nulls);
+/*
+ * Many rows at once, column by column, from sources that offer it for the
+ * columns wanted (none of which is then ever null); a scan through many rows
+ * is mostly the calls for each of them otherwise.
+ */
+#define HG_BATCH_ROWS	128
+
+typedef struct HgRowBatch
+{
+	int			n;				/* rows; 0 when there are no more */
+	Datum		values[HG_ROWS_MAX_COLUMNS][HG_BATCH_ROWS];
+} HgRowBatch;
+
+extern bool hg_rows_has_batches(const HgRows *rows);
+extern void hg_rows_next_batch(HgRows *rows, HgRowBatch *batch);
+
 /* How many rows are left; there is no next one afterwards. */
 extern uint64 hg_rows_count(HgRows *rows);
 extern void hg_rows_end(HgRows *rows);

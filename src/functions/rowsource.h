@@ -18,6 +18,7 @@
 struct HgRows
 {
 	bool		(*next) (HgRows *rows, Datum *values, bool *nulls);
+	void		(*batch) (HgRows *rows, HgRowBatch *batch); /* may be NULL */
 	uint64		(*count) (HgRows *rows);	/* NULL: go through the rows */
 	void		(*end) (HgRows *rows);	/* may be NULL */
 	void	   *state;			/* private to the source */

@@ -120,6 +120,24 @@ typedef struct HgSlot
 	uint32_t	hash;
 } HgSlot;
 
+/* Entries of a load under way, in the order of their pages. */
+typedef struct HgStage
+{
+	uint32_t	n;
+	uint32_t	size;
+	uint32_t   *parent;			/* HG_NONE: registration */
+	uint32_t   *child;
+	uint32_t   *tid_block;
+	uint16_t   *tid_off;
+	uint8_t    *flags;			/* these as in HgImage, NULL for lacking roles */
+	int32_t    *label;
+	int32_t    *valid;
+	double	   *weight;
+	uint32_t	nblocks;
+	uint32_t	block_size;
+	uint32_t   *block_start;	/* first entry of each index block */
+} HgStage;
+
 struct HgGraph
 {
 	void	   *arena;
@@ -147,6 +165,17 @@ struct HgGraph
 	uint64_t	new_blob_size;
 	HgSlot	   *new_hash;
 	uint32_t	new_hash_mask;	/* 0: no table yet */
+
+	/*
+	 * During a load, while keys are dense integers, this stands in for the
+	 * hash table: new nodes by key - by_key_first.
+	 */
+	uint32_t   *by_key;
+	int64_t		by_key_first;
+	uint64_t	by_key_span;	/* elements */
+	uint64_t	by_key_limit;	/* most of them worth having; 0: never */
+
+	HgStage    *stage;			/* NULL unless being loaded */
 
 	/* heads of adjacency lists, hashed by node, and who has any */
 	HgOverlayHead *heads;
@@ -218,8 +247,9 @@ extern uint32_t hg_dict_find(const HgGraph *g, const HgKey *key, uint32_t hash);
 extern uint32_t hg_dict_find_or_add(HgGraph *g, const HgKey *key,
 									uint32_t hash);
 extern void hg_dict_reserve(HgGraph *g, uint32_t nnodes);
-extern void hg_dict_prefetch(const HgGraph *g, uint32_t hash);
-extern void hg_dict_prefetch_slot_key(const HgGraph *g, uint32_t hash);
+extern void hg_dict_prefetch_items(const HgGraph *g, const HgItem *items,
+								   int n, uint32_t *hash_parent,
+								   uint32_t *hash_child);
 extern void hg_dict_prefetch_key(const HgGraph *g, uint32_t node);
 
 /* overlay.c */

@@ -8,7 +8,8 @@
  * where it is stored.  The overlay's slots hold the hash as well: a load looks
  * up every node before it is there, and would compare with others' keys.
  * Where integer keys are dense, the base's table is not hashed but indexed by
- * the key itself: one access to memory answers.
+ * the key itself: one access to memory answers.  So is the overlay's during a
+ * load.
  *
  *-------------------------------------------------------------------------
  */
@@ -130,10 +131,10 @@ new_equal(const HgGraph *g, uint32_t i, const HgKey *key)
 }
 
 /*
- * hg_dict_prefetch brings the slots of a hash into the cache ahead of use.
+ * prefetch_slot brings the slots of a hash into the cache ahead of use.
  */
-void
-hg_dict_prefetch(const HgGraph *g, uint32_t hash)
+static inline void
+prefetch_slot(const HgGraph *g, uint32_t hash)
 {
 	if (g->base.hash != NULL && !g->base.direct)
 		__builtin_prefetch(&g->base.hash[hash & g->base.hash_mask]);
@@ -167,11 +168,23 @@ hg_dict_prefetch_key(const HgGraph *g, uint32_t node)
 }
 
 /*
- * hg_dict_prefetch_slot_key does the same for the keys that the slots of a
- * hash point to; the slots should be in the cache.
+ * prefetch_by_key does the same for the table by key.
  */
-void
-hg_dict_prefetch_slot_key(const HgGraph *g, uint32_t hash)
+static inline void
+prefetch_by_key(const HgGraph *g, const HgKey *key)
+{
+	uint64_t	slot = (uint64_t) key->num - (uint64_t) g->by_key_first;
+
+	if (slot < g->by_key_span)
+		__builtin_prefetch(&g->by_key[slot]);
+}
+
+/*
+ * prefetch_slot_key does the same for the keys that the slots of a hash point
+ * to; the slots should be in the cache.
+ */
+static inline void
+prefetch_slot_key(const HgGraph *g, uint32_t hash)
 {
 	if (g->base.hash != NULL && !g->base.direct)
 	{
@@ -186,6 +199,39 @@ hg_dict_prefetch_slot_key(const HgGraph *g, uint32_t hash)
 
 		if (slot.i != HG_NONE && slot.hash == hash)
 			hg_dict_prefetch_key(g, g->base.nnodes + slot.i);
+	}
+}
+
+/*
+ * hg_dict_prefetch_items hashes the keys of some items, and brings into the
+ * cache what finding them will touch.
+ */
+void
+hg_dict_prefetch_items(const HgGraph *g, const HgItem *items, int n,
+					   uint32_t *hash_parent, uint32_t *hash_child)
+{
+	for (int i = 0; i < n; i++)
+	{
+		hash_child[i] = hg_hash_key(g->kind, &items[i].child);
+		prefetch_slot(g, hash_child[i]);
+		hash_parent[i] = 0;
+		if (items[i].has_parent)
+		{
+			hash_parent[i] = hg_hash_key(g->kind, &items[i].parent);
+			prefetch_slot(g, hash_parent[i]);
+		}
+	}
+	if (g->by_key != NULL)
+	{
+		for (int i = 0; i < n; i++)
+			prefetch_by_key(g, &items[i].child);
+		return;
+	}
+	for (int i = 0; i < n; i++)
+	{
+		prefetch_slot_key(g, hash_child[i]);
+		if (items[i].has_parent)
+			prefetch_slot_key(g, hash_parent[i]);
 	}
 }
 
@@ -214,7 +260,14 @@ hg_dict_find(const HgGraph *g, const HgKey *key, uint32_t hash)
 			slot = (slot + 1) & g->base.hash_mask;
 		}
 	}
-	if (g->new_hash != NULL)
+	if (g->by_key != NULL)
+	{
+		uint64_t	slot = (uint64_t) key->num - (uint64_t) g->by_key_first;
+
+		if (slot < g->by_key_span && g->by_key[slot] != HG_NONE)
+			return g->base.nnodes + g->by_key[slot];
+	}
+	else if (g->new_hash != NULL)
 	{
 		uint32_t	slot = hash & g->new_hash_mask;
 		uint32_t	i;
@@ -344,17 +397,107 @@ grow(HgGraph *g, uint32_t size)
 }
 
 /*
- * hg_dict_reserve makes room for this many further nodes at once.
+ * widen makes the table by key reach as far as this key; false when that would
+ * make it too large.
+ */
+static bool
+widen(HgGraph *g, int64_t key)
+{
+	uint64_t	below = 0;		/* elements to add in front */
+	uint64_t	need;
+	uint64_t	size;
+	uint32_t   *table;
+
+	if (g->by_key == NULL)
+		g->by_key_first = key;
+	if (key < g->by_key_first)
+	{
+		below = (uint64_t) g->by_key_first - (uint64_t) key;
+		if (below >= g->by_key_limit)
+			return false;
+		need = g->by_key_span + below;
+	}
+	else
+	{
+		need = (uint64_t) key - (uint64_t) g->by_key_first;
+		if (need >= g->by_key_limit)
+			return false;
+		need++;
+	}
+	if (need <= g->by_key_span)
+		return true;
+	if (need > g->by_key_limit)
+		return false;
+
+	/* some room more, on the side that grows */
+	size = need + need / 2;
+	if (size > g->by_key_limit)
+		size = g->by_key_limit;
+	if (below > 0)
+	{
+		uint64_t	room = (uint64_t) key - (uint64_t) INT64_MIN;
+
+		if (size - need > room)
+			size = need + room;
+		below += size - need;
+	}
+	table = hg_host.alloc(g->arena, size * sizeof(uint32_t));
+	memset(table, 0xff, size * sizeof(uint32_t));
+	if (g->by_key != NULL)
+	{
+		memcpy(table + below, g->by_key, g->by_key_span * sizeof(uint32_t));
+		hg_host.free(g->by_key);
+	}
+	g->bytes += (size - g->by_key_span) * sizeof(uint32_t);
+	g->by_key = table;
+	g->by_key_span = size;
+	g->by_key_first = (int64_t) ((uint64_t) g->by_key_first - below);
+	return true;
+}
+
+/*
+ * leave_by_key goes back from the table by key to the hash table, for good.
+ */
+static void
+leave_by_key(HgGraph *g)
+{
+	if (g->by_key != NULL)
+		hg_host.free(g->by_key);
+	g->by_key = NULL;
+	g->bytes -= g->by_key_span * sizeof(uint32_t);
+	g->by_key_span = 0;
+	g->by_key_limit = 0;
+	resize_table(g, g->new_size);
+}
+
+/*
+ * hg_dict_reserve makes room for this many nodes at once.  Integer keys may
+ * turn out to be dense: a table by key is tried then, up to the size of the
+ * hash table that it replaces.
  */
 void
 hg_dict_reserve(HgGraph *g, uint32_t nnodes)
 {
-	uint32_t	want = g->nnew + nnodes;
+	bool		dense;
 
-	if (want > g->new_size)
-		grow(g, want);
-	if (g->new_hash == NULL || hg_dict_size(want) > g->new_hash_mask + 1)
-		resize_table(g, want);
+	if (nnodes > g->new_size)
+		grow(g, nnodes);
+
+	dense = (g->kind == HG_KEY_INT && g->base.nnodes == 0 && g->by_key == NULL);
+	g->by_key_limit = dense ? 2 * (uint64_t) nnodes : 0;
+	for (uint32_t i = 0; i < g->nnew && dense; i++)
+		dense = widen(g, g->new_num[i]);
+	if (!dense)
+	{
+		leave_by_key(g);
+		return;
+	}
+	for (uint32_t i = 0; i < g->nnew; i++)
+		g->by_key[g->new_num[i] - g->by_key_first] = i;
+	hg_host.free(g->new_hash);
+	g->bytes -= (size_t) (g->new_hash_mask + 1) * sizeof(HgSlot);
+	g->new_hash = NULL;
+	g->new_hash_mask = 0;
 }
 
 /*
@@ -411,11 +554,17 @@ hg_dict_find_or_add(HgGraph *g, const HgKey *key, uint32_t hash)
 		hg_host.too_large();
 	if (g->nnew == g->new_size)
 		grow(g, g->new_size < 8 ? 16 : g->new_size * 2);
-	if (g->new_hash == NULL || hg_dict_size(g->nnew + 1) > g->new_hash_mask + 1)
+	if (g->by_key != NULL && !widen(g, key->num))
+		leave_by_key(g);
+	if (g->by_key == NULL &&
+		(g->new_hash == NULL || hg_dict_size(g->nnew + 1) > g->new_hash_mask + 1))
 		resize_table(g, g->nnew + 1);
 
 	store_key(g, key);
-	*free_slot(g, hash) = (HgSlot) {g->nnew, hash};
+	if (g->by_key != NULL)
+		g->by_key[key->num - g->by_key_first] = g->nnew;
+	else
+		*free_slot(g, hash) = (HgSlot) {g->nnew, hash};
 	return g->base.nnodes + g->nnew++;
 }
 
@@ -455,4 +604,17 @@ hg_graph_key(const HgGraph *g, uint32_t node)
 			break;
 	}
 	return key;
+}
+
+/*
+ * hg_graph_nums returns the integer keys of n nodes.
+ */
+void
+hg_graph_nums(const HgGraph *g, const uint32_t *node, uint32_t n, int64_t *num)
+{
+	const HgBase *b = &g->base;
+
+	for (uint32_t i = 0; i < n; i++)
+		num[i] = (node[i] < b->nnodes) ? b->key_num[node[i]] :
+			g->new_num[node[i] - b->nnodes];
 }

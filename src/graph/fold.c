@@ -35,7 +35,8 @@ typedef struct Fold
 	uint32_t	nblocks;
 
 	/* surviving entries, numbered in page order */
-	uint32_t   *entry;			/* number in the old graph */
+	uint32_t   *entry;			/* number in the old graph; NULL: a load, where
+								 * the number in the stage is the same */
 	uint32_t   *block_start;	/* first of each block */
 
 	/* the same by parent, registrations in the bucket nold */
@@ -215,34 +216,16 @@ count_to_start(uint32_t *start, uint32_t n)
 }
 
 /*
- * collect finds the surviving entries and sorts them by parent.  It leaves 0
- * in the node_map of every node that is a child, 1 of those that are parents
- * only.
+ * list_survivors finds the surviving entries and both their ends.
  */
 static void
-collect(Fold *f)
+list_survivors(Fold *f, uint32_t *parent, uint32_t *child)
 {
 	const HgGraph *g = f->old;
-	size_t		nmax = (size_t) hg_graph_entries(g) - g->ngone;
-	size_t		nstart = (size_t) f->nold + 2;
 	uint32_t	block = 0;
 	uint32_t	n = 0;
 	uint32_t	entry;
-	uint32_t   *parent;
-	uint32_t   *child;
-	uint32_t   *cursor;
 	Survivors	s;
-
-	f->entry = alloc_words(f, nmax + 1);
-	f->block_start = alloc_words(f, (size_t) f->nblocks + 1);
-	f->start = alloc_words(f, nstart);
-	f->sorted = alloc_words(f, nmax + 1);
-	f->child = alloc_words(f, nmax + 1);
-	f->node_map = alloc_words(f, (size_t) f->nold + 1);
-	parent = alloc_words(f, nmax + 1);
-	child = alloc_words(f, nmax + 1);
-	memset(f->start, 0, nstart * sizeof(uint32_t));
-	memset(f->node_map, 0xff, ((size_t) f->nold + 1) * sizeof(uint32_t));
 
 	f->block_start[0] = 0;
 	survivors_begin(&s, g, f->nblocks);
@@ -254,27 +237,55 @@ collect(Fold *f)
 			f->block_start[++block] = n;
 		f->entry[n] = entry;
 		entry_ends(g, entry, &parent[n], &child[n]);
-		if (parent[n] == HG_NONE)
-			parent[n] = f->nold;
-		else if (f->node_map[parent[n]] == HG_NONE)
-			f->node_map[parent[n]] = 1;
-		if (parent[n] != f->nold)
-			f->node_map[child[n]] = 0;
-		else if (f->node_map[child[n]] == HG_NONE)
-			f->node_map[child[n]] = 1;
-		f->start[parent[n] + 1]++;
 		n++;
 	}
 	while (block < f->nblocks)
 		f->block_start[++block] = n;
 	f->nentries = n;
+}
 
+/*
+ * sort_by_parent is a counting sort of the surviving entries.  It leaves 0 in
+ * the node_map of every node that is a child, 1 of those that are parents
+ * only.
+ */
+static void
+sort_by_parent(Fold *f, const uint32_t *parent, const uint32_t *child)
+{
+	size_t		nstart = (size_t) f->nold + 2;
+	uint32_t   *cursor;
+
+	f->start = alloc_words(f, nstart);
+	f->node_map = alloc_words(f, (size_t) f->nold + 1);
+	memset(f->start, 0, nstart * sizeof(uint32_t));
+	memset(f->node_map, 0xff, ((size_t) f->nold + 1) * sizeof(uint32_t));
+	for (uint32_t i = 0; i < f->nentries; i++)
+	{
+		if (i % CHECK_EVERY == 0)
+			hg_host.check_interrupts();
+		if (parent[i] == HG_NONE)
+		{
+			if (f->node_map[child[i]] == HG_NONE)
+				f->node_map[child[i]] = 1;
+			f->start[f->nold + 1]++;
+		}
+		else
+		{
+			if (f->node_map[parent[i]] == HG_NONE)
+				f->node_map[parent[i]] = 1;
+			f->node_map[child[i]] = 0;
+			f->start[parent[i] + 1]++;
+		}
+	}
 	count_to_start(f->start, f->nold + 1);
+
+	f->sorted = alloc_words(f, (size_t) f->nentries + 1);
+	f->child = alloc_words(f, (size_t) f->nentries + 1);
 	cursor = alloc_words(f, nstart);
 	memcpy(cursor, f->start, nstart * sizeof(uint32_t));
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i < f->nentries; i++)
 	{
-		uint32_t	at = cursor[parent[i]]++;
+		uint32_t	at = cursor[parent[i] == HG_NONE ? f->nold : parent[i]]++;
 
 		if (i % CHECK_EVERY == 0)
 			hg_host.check_interrupts();
@@ -282,6 +293,38 @@ collect(Fold *f)
 		f->child[at] = child[i];
 	}
 	hg_host.free(cursor);
+}
+
+/*
+ * collect finds the surviving entries and sorts them by parent.
+ */
+static void
+collect(Fold *f)
+{
+	const HgGraph *g = f->old;
+	size_t		nmax = (size_t) hg_graph_entries(g) - g->ngone + 1;
+	uint32_t   *parent;
+	uint32_t   *child;
+
+	if (g->stage != NULL)
+	{
+		f->nblocks = g->stage->nblocks;
+		f->nentries = g->stage->n;
+		f->block_start = alloc_words(f, (size_t) f->nblocks + 1);
+		memcpy(f->block_start, g->stage->block_start,
+			   (size_t) f->nblocks * sizeof(uint32_t));
+		f->block_start[f->nblocks] = f->nentries;
+		sort_by_parent(f, g->stage->parent, g->stage->child);
+		return;
+	}
+
+	f->nblocks = count_blocks(g);
+	f->block_start = alloc_words(f, (size_t) f->nblocks + 1);
+	f->entry = alloc_words(f, nmax);
+	parent = alloc_words(f, nmax);
+	child = alloc_words(f, nmax);
+	list_survivors(f, parent, child);
+	sort_by_parent(f, parent, child);
 	hg_host.free(child);
 	hg_host.free(parent);
 }
@@ -642,6 +685,34 @@ sort_entries(Fold *f)
 }
 
 /*
+ * survivor returns everything about a surviving entry but its ends.
+ */
+static inline void
+survivor(const Fold *f, uint32_t i, HgEntry *e)
+{
+	const HgStage *s = f->old->stage;
+
+	if (s == NULL)
+	{
+		hg_graph_entry(f->old, f->entry[i], e);
+		return;
+	}
+	e->tid_block = s->tid_block[i];
+	e->tid_off = s->tid_off[i];
+	if (s->flags)
+		e->flags = s->flags[i];
+	if (s->label)
+		e->label = s->label[i];
+	if (s->valid)
+	{
+		e->valid_from = s->valid[2 * (size_t) i];
+		e->valid_to = s->valid[2 * (size_t) i + 1];
+	}
+	if (s->weight)
+		e->weight = s->weight[i];
+}
+
+/*
  * copy_attributes writes everything else about entries.  It goes through the
  * old graph in order: scattered writes cost less than scattered reads.
  */
@@ -653,11 +724,11 @@ copy_attributes(Fold *f)
 	for (uint32_t i = 0; i < f->nentries; i++)
 	{
 		uint32_t	at = b->block_entry[i];
-		HgEntry		e;
+		HgEntry		e = {0};
 
 		if (i % CHECK_EVERY == 0)
 			hg_host.check_interrupts();
-		hg_graph_entry(f->old, f->entry[i], &e);
+		survivor(f, i, &e);
 		b->tid_block[at] = e.tid_block;
 		b->tid_off[at] = e.tid_off;
 		if (b->flags)
@@ -712,7 +783,6 @@ hg_graph_fold(const HgGraph *g, void *arena)
 	f.old = g;
 	f.arena = arena;
 	f.nold = hg_graph_nodes(g);
-	f.nblocks = count_blocks(g);
 	collect(&f);
 	number_nodes(&f);
 	look_at_keys(&f);
@@ -724,7 +794,8 @@ hg_graph_fold(const HgGraph *g, void *arena)
 	copy_attributes(&f);
 	link_children(&f);
 
-	hg_host.free(f.entry);
+	if (f.entry != NULL)
+		hg_host.free(f.entry);
 	hg_host.free(f.block_start);
 	hg_host.free(f.start);
 	hg_host.free(f.sorted);

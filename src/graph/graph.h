@@ -119,7 +119,13 @@ extern void hg_graph_sync_page(HgGraph *g, uint32_t block,
 extern void hg_graph_append(HgGraph *g, uint32_t block,
 							const HgItem *items, int nitems);
 
-/* Makes room for growing to this multiple of what it holds now. */
+/*
+ * stage.c: loading.  hg_graph_load adds the items of one page after the other,
+ * blocks ascending, to a new graph, which then can only be folded.
+ * hg_graph_reserve makes room for this multiple of what it holds now.
+ */
+extern void hg_graph_load(HgGraph *g, uint32_t block,
+						  const HgItem *items, int nitems);
 extern void hg_graph_reserve(HgGraph *g, double factor);
 
 /*
@@ -144,6 +150,10 @@ extern uint32_t hg_graph_roles(const HgGraph *g);
 extern uint32_t hg_graph_lookup(const HgGraph *g, const HgKey *key);
 /* Key of a node; bytes point into the graph. */
 extern HgKey hg_graph_key(const HgGraph *g, uint32_t node);
+
+/* Integer keys of n nodes at once. */
+extern void hg_graph_nums(const HgGraph *g, const uint32_t *node, uint32_t n,
+						  int64_t *num);
 
 /* Parts of an entry. */
 typedef struct HgEntry

@@ -49,22 +49,6 @@ grow_overlay(HgGraph *g, uint32_t size)
 }
 
 /*
- * hg_graph_reserve makes room ahead of a load; a guess that is too low costs
- * time only, so it need not be exact and stays within bounds.
- */
-void
-hg_graph_reserve(HgGraph *g, double factor)
-{
-	double		entries = (double) g->nover * factor * 1.02;
-	double		nodes = (double) g->nnew * factor * 1.02;
-
-	if (entries < HG_MAX_ENTRIES / 4 && entries > g->over_size)
-		grow_overlay(g, (uint32_t) entries);
-	if (nodes < HG_MAX_ENTRIES / 4 && nodes > g->nnew)
-		hg_dict_reserve(g, (uint32_t) nodes - g->nnew);
-}
-
-/*
  * need_block makes the per-block lists long enough for a block.
  */
 static void
@@ -137,25 +121,7 @@ hg_graph_append(HgGraph *g, uint32_t block, const HgItem *items, int nitems)
 		uint32_t	hash_parent[BATCH];
 		uint32_t	hash_child[BATCH];
 
-		for (int i = 0; i < n; i++)
-		{
-			const HgItem *item = &items[start + i];
-
-			hash_child[i] = hg_hash_key(g->kind, &item->child);
-			hg_dict_prefetch(g, hash_child[i]);
-			hash_parent[i] = 0;
-			if (item->has_parent)
-			{
-				hash_parent[i] = hg_hash_key(g->kind, &item->parent);
-				hg_dict_prefetch(g, hash_parent[i]);
-			}
-		}
-		for (int i = 0; i < n; i++)
-		{
-			hg_dict_prefetch_slot_key(g, hash_child[i]);
-			if (items[start + i].has_parent)
-				hg_dict_prefetch_slot_key(g, hash_parent[i]);
-		}
+		hg_dict_prefetch_items(g, items + start, n, hash_parent, hash_child);
 		for (int i = 0; i < n; i++)
 		{
 			const HgItem *item = &items[start + i];

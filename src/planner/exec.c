@@ -48,6 +48,9 @@ typedef struct HierarchyScanState
 	MemoryContext args_cxt;		/* what args points to */
 
 	HgRows	   *rows;			/* NULL: not open */
+	HgRowBatch *batch;			/* of rows ahead; NULL: one by one */
+	int			batch_next;		/* position in it */
+	HgRowBatch *batch_space;	/* memory for it, once needed */
 	bool		done;			/* all rows were returned */
 	MemoryContext rows_cxt;		/* rows and everything below */
 } HierarchyScanState;
@@ -59,6 +62,8 @@ static TupleTableSlot *exec_scan(CustomScanState *node);
 static void end_scan(CustomScanState *node);
 static void rescan_scan(CustomScanState *node);
 static TupleTableSlot *next_row(ScanState *ss);
+static TupleTableSlot *next_of_batch(HierarchyScanState *state,
+									 TupleTableSlot *slot);
 static TupleTableSlot *next_count(ScanState *ss);
 static bool start_rows(HierarchyScanState *state);
 static bool recheck_row(ScanState *ss, TupleTableSlot *slot);
@@ -198,6 +203,39 @@ exec_scan(CustomScanState *node)
 }
 
 /*
+ * next_of_batch does the same out of the rows fetched ahead.
+ */
+static TupleTableSlot *
+next_of_batch(HierarchyScanState *state, TupleTableSlot *slot)
+{
+	HgRowBatch *batch = state->batch;
+	int			i;
+
+	if (state->batch_next == batch->n)
+	{
+		hg_rows_next_batch(state->rows, batch);
+		state->batch_next = 0;
+		if (batch->n == 0)
+		{
+			close_rows(state);
+			state->done = true;
+			return ExecClearTuple(slot);
+		}
+	}
+	/* a slot that still holds its last row, as it was, needs new values only */
+	if (TTS_EMPTY(slot) || TTS_SHOULDFREE(slot))
+	{
+		ExecClearTuple(slot);
+		memset(slot->tts_isnull, false, state->nscan * sizeof(bool));
+		ExecStoreVirtualTuple(slot);
+	}
+	for (i = 0; i < state->nscan; i++)
+		slot->tts_values[i] = batch->values[state->column[i]][state->batch_next];
+	state->batch_next++;
+	return slot;
+}
+
+/*
  * next_row puts the next row of the function into the scan slot.
  */
 static TupleTableSlot *
@@ -211,6 +249,8 @@ next_row(ScanState *ss)
 
 	if (state->rows == NULL && !start_rows(state))
 		return ExecClearTuple(slot);
+	if (state->batch != NULL)
+		return next_of_batch(state, slot);
 
 	if (!hg_rows_next(state->rows, values, nulls))
 	{
@@ -343,6 +383,15 @@ open_rows(HierarchyScanState *state)
 	if (push)
 		PushActiveSnapshot(snapshot);
 	state->rows = hg_rows_begin(&state->args, state->wanted, state->rows_cxt);
+	if (state->row_desc == NULL && hg_rows_has_batches(state->rows))
+	{
+		if (state->batch_space == NULL)
+			state->batch_space = MemoryContextAlloc(state->css.ss.ps.state->es_query_cxt,
+													sizeof(HgRowBatch));
+		state->batch = state->batch_space;
+		state->batch->n = 0;
+		state->batch_next = 0;
+	}
 	if (push)
 		PopActiveSnapshot();
 }
@@ -358,6 +407,7 @@ close_rows(HierarchyScanState *state)
 		hg_rows_end(state->rows);
 		state->rows = NULL;
 	}
+	state->batch = NULL;
 	MemoryContextReset(state->rows_cxt);
 }
 

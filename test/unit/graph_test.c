@@ -545,6 +545,23 @@ check_counts(HgGraph *g, int round)
 	check(hg_graph_entries(g) - hg_graph_gone(g) == n, "count of entries", round);
 }
 
+/* A graph of what is on the pages, as a new connection loads it. */
+static HgGraph *
+load_pages(HgKeyKind kind)
+{
+	HgGraph    *g = hg_graph_create(NULL, kind,
+									HG_HAS_WEIGHT | HG_HAS_VALIDITY | HG_HAS_PRIMARY);
+
+	for (uint32_t b = 0; b < BLOCKS; b++)
+	{
+		hg_graph_load(g, b, page[b], page_items[b]);
+		if (b == 1 && below(2))
+			hg_graph_reserve(g, 1 + below(5));
+	}
+	return hg_graph_fold(g, NULL);
+}
+
+
 /* One key kind, cyclic or not. */
 static void
 run(HgKeyKind kind, bool cyclic, int number, const char *name)
@@ -565,6 +582,8 @@ run(HgKeyKind kind, bool cyclic, int number, const char *name)
 		change_pages(g, kind, cyclic);
 		if (below(10) == 0)
 			g = hg_graph_fold(g, NULL);
+		else if (below(10) == 0)
+			g = load_pages(kind);
 		check_counts(g, round);
 		if (round % 8 == 0)
 		{
