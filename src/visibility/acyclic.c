@@ -53,6 +53,13 @@
 /* Longest path that is written out whole, and nodes shown of longer ones. */
 #define SHOW_EDGES	10
 #define SHOW_ENDS	3
+/* Longest key that is written out whole. */
+#define SHOW_BYTES	100
+
+#define ARROW		" -> "
+#define ARROW_UTF8	" \342\206\222 "
+#define DOTS		"..."
+#define DOTS_UTF8	"\342\200\246"
 
 /*
  * hg_key_text renders a key.
@@ -73,6 +80,14 @@ hg_key_text(const HgLayout *layout, const HgKey *key)
 			}
 		case HG_KEY_BYTES:
 			break;
+	}
+	if (key->len > SHOW_BYTES)
+	{
+		const char *bytes = (const char *) key->bytes;
+		int			shown = pg_mbcliplen(bytes, key->len, SHOW_BYTES);
+
+		return psprintf("%.*s%s", shown, bytes,
+						GetDatabaseEncoding() == PG_UTF8 ? DOTS_UTF8 : DOTS);
 	}
 	return pnstrdup((const char *) key->bytes, key->len);
 }
@@ -96,8 +111,8 @@ char *
 hg_cycle_text(const HgLayout *layout, const HgGraph *graph, uint32 child,
 			  const HgCycle *cycle)
 {
-	const char *arrow = GetDatabaseEncoding() == PG_UTF8 ? " \342\206\222 " : " -> ";
-	const char *dots = GetDatabaseEncoding() == PG_UTF8 ? "\342\200\246" : "...";
+	const char *arrow = GetDatabaseEncoding() == PG_UTF8 ? ARROW_UTF8 : ARROW;
+	const char *dots = GetDatabaseEncoding() == PG_UTF8 ? DOTS_UTF8 : DOTS;
 	uint32		edges = cycle->len + 1;
 	StringInfoData text;
 
