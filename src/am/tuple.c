@@ -156,6 +156,8 @@ read_numeric(const HgLayout *layout, Datum value)
 			for (int i = 0; i < ndigits; i++)
 			{
 				memcpy(&digit, data + (i + 1) * sizeof(digit), sizeof(digit));
+				if (digit < 0 || digit >= 10000)
+					corrupted_entry(layout);
 				result = result * 10000 + digit;
 			}
 			if (ndigits > 0)
@@ -166,6 +168,16 @@ read_numeric(const HgLayout *layout, Datum value)
 
 	if ((header & 0x8000) == 0 && len < 2 * sizeof(uint16))
 		corrupted_entry(layout);	/* long form: the weight is missing */
+
+	/* numeric's own code believes its digits */
+	for (Size off = (header & 0x8000) ? sizeof(header) : 2 * sizeof(header);
+		 off < len; off += sizeof(digit))
+	{
+		memcpy(&digit, data + off, sizeof(digit));
+		if (digit < 0 || digit >= 10000)
+			corrupted_entry(layout);
+	}
+
 	/* Not strict about overflow: a share that large is as good as infinite. */
 	return DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow,
 											  PointerGetDatum(v)));

@@ -209,16 +209,54 @@ mark_gone(HgGraph *g, uint32_t entry)
 }
 
 /*
- * still_there: is this item, at this position, the entry?
+ * known_entries lists the entries that the graph holds of a block, in page
+ * order.  Returns their number; *known in arena.
  */
-static bool
-still_there(const HgGraph *g, uint32_t entry, const HgItem *item, int position,
-			int survivors)
+static int
+known_entries(HgGraph *g, uint32_t block, uint32_t **known)
 {
-	if (survivors == HG_COMPARE_ALL)
-		return hg_graph_matches(g, entry, item);
-	if (position >= survivors)
-		return false;
+	const HgBase *b = &g->base;
+	uint32_t	first = 0,
+				end = 0;
+	size_t		size;
+	int			n = 0;
+
+	if (block < b->nblocks)
+	{
+		first = b->block_start[block];
+		end = b->block_start[block + 1];
+	}
+	size = end - first;
+	if (block < g->block_size)
+	{
+		for (uint32_t i = g->block_first[block]; i != HG_NONE;
+			 i = g->over[i].next_block)
+			size++;
+	}
+	*known = hg_host.alloc(g->arena, (size + 1) * sizeof(uint32_t));
+	for (uint32_t i = first; i < end; i++)
+	{
+		if (g->gone == NULL || !hg_bit(g->gone, b->block_entry[i]))
+			(*known)[n++] = b->block_entry[i];
+	}
+	if (block < g->block_size)
+	{
+		for (uint32_t i = g->block_first[block]; i != HG_NONE;
+			 i = g->over[i].next_block)
+		{
+			if (!(g->over[i].e.flags & HG_ENTRY_GONE))
+				(*known)[n++] = b->nentries + i;
+		}
+	}
+	return n;
+}
+
+/*
+ * same_tid: do an entry and an item point to the same row?
+ */
+static inline bool
+same_tid(const HgGraph *g, uint32_t entry, const HgItem *item)
+{
 	if (entry >= g->base.nentries)
 		return hg_over(g, entry)->e.tid_off == item->tid_off &&
 			hg_over(g, entry)->e.tid_block == item->tid_block;
@@ -227,9 +265,33 @@ still_there(const HgGraph *g, uint32_t entry, const HgItem *item, int position,
 }
 
 /*
+ * run_of_same returns how many entries agree with the items beside them by
+ * TID, of n at most.  From the first that does not, none does: the lists are
+ * the same but for what is missing in one of them.  So that first one is found
+ * by bisection, which touches few of the entries, scattered as they are in
+ * memory.
+ */
+static int
+run_of_same(const HgGraph *g, const uint32_t *known, const HgItem *items, int n)
+{
+	int			low = 0;
+
+	while (low < n)
+	{
+		int			mid = low + (n - low) / 2;
+
+		if (same_tid(g, known[mid], &items[mid]))
+			low = mid + 1;
+		else
+			n = mid;
+	}
+	return low;
+}
+
+/*
  * hg_graph_sync_page makes the graph hold of a block what its page holds.
  *
- * Survivors keep their order on the page, so one pass over both lists side by
+ * Survivors keep their order on the page, so a pass over both lists side by
  * side tells: an entry that is not the next item is gone, items left over at
  * the end are new.
  */
@@ -237,48 +299,34 @@ void
 hg_graph_sync_page(HgGraph *g, uint32_t block, const HgItem *items, int nitems,
 				   int survivors)
 {
+	uint32_t   *known;
+	int			nknown = known_entries(g, block, &known);
 	int			next = 0;
 
-	if (block < g->base.nblocks)
+	for (int i = 0; i < nknown; i++)
 	{
-		const HgBase *b = &g->base;
-		uint32_t	end = b->block_start[block + 1];
-
-		/* entries of a page are scattered in memory: fetch them together */
-		for (uint32_t i = b->block_start[block]; i < end; i++)
+		if (survivors == HG_COMPARE_ALL)
 		{
-			__builtin_prefetch(&b->tid_off[b->block_entry[i]]);
-			__builtin_prefetch(&b->tid_block[b->block_entry[i]]);
-		}
-		for (uint32_t i = b->block_start[block]; i < end; i++)
-		{
-			uint32_t	entry = b->block_entry[i];
-
-			if (g->gone != NULL && hg_bit(g->gone, entry))
-				continue;
-			if (next < nitems &&
-				still_there(g, entry, &items[next], next, survivors))
+			if (next < nitems && hg_graph_matches(g, known[i], &items[next]))
+			{
 				next++;
-			else
-				mark_gone(g, entry);
-		}
-	}
-	if (block < g->block_size)
-	{
-		for (uint32_t i = g->block_first[block]; i != HG_NONE;
-			 i = g->over[i].next_block)
-		{
-			uint32_t	entry = g->base.nentries + i;
-
-			if (g->over[i].e.flags & HG_ENTRY_GONE)
 				continue;
-			if (next < nitems &&
-				still_there(g, entry, &items[next], next, survivors))
-				next++;
-			else
-				mark_gone(g, entry);
+			}
 		}
+		else
+		{
+			int			left = (nknown - i < survivors - next) ?
+				nknown - i : survivors - next;
+			int			same = run_of_same(g, known + i, items + next, left);
+
+			i += same;
+			next += same;
+			if (i == nknown)
+				break;
+		}
+		mark_gone(g, known[i]);
 	}
+	hg_host.free(known);
 	if (next < nitems)
 		hg_graph_append(g, block, items + next, nitems - next);
 }
