@@ -228,6 +228,9 @@ extern void hg_item_decode(const HgLayout *layout, TupleDesc tupdesc,
 extern int	hg_page_decode(Relation index, const HgLayout *layout, Page page,
 						   BlockNumber blkno, OffsetNumber from,
 						   HgItem *items);
+/* Only the TIDs, of the first nitems entries. */
+extern void hg_page_tids(Relation index, Page page, BlockNumber blkno,
+						 int nitems, HgItem *items);
 /* An entry as it goes onto a page, palloc'd; reports one that is too large. */
 extern IndexTuple hg_form_entry(Relation index, Datum *values, bool *isnull,
 								ItemPointer tid);

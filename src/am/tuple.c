@@ -451,6 +451,23 @@ hg_item_decode(const HgLayout *layout, TupleDesc tupdesc, IndexTuple itup,
 }
 
 /*
+ * hg_page_tids fills in the TIDs of the first items of a page.
+ */
+void
+hg_page_tids(Relation index, Page page, BlockNumber blkno, int nitems,
+			 HgItem *items)
+{
+	for (int i = 0; i < nitems; i++)
+	{
+		ItemPointer tid = &hg_page_entry(index, page, blkno,
+										 i + FirstOffsetNumber)->t_tid;
+
+		items[i].tid_block = ItemPointerGetBlockNumberNoCheck(tid);
+		items[i].tid_off = ItemPointerGetOffsetNumberNoCheck(tid);
+	}
+}
+
+/*
  * hg_page_decode decodes a page from an offset on.
  */
 int

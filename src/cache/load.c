@@ -42,6 +42,7 @@ typedef struct HgPageSeen
 {
 	uint64		stamp;
 	int			nitems;			/* 0 and stamp 0: never seen */
+	bool		was_tail;		/* entries may have been added under stamp */
 } HgPageSeen;
 
 /* Where a load or catch-up puts things; reused from page to page. */
@@ -140,6 +141,23 @@ hg_cache_forget_pages(HgCached *c)
 }
 
 /*
+ * note_page notes what the fetched page looks like.
+ */
+static void
+note_page(Reader *r, BlockNumber block)
+{
+	HgPageOpaqueData *opaque = HgPageOpaque((Page) r->page);
+	HgPageSeen *seen;
+
+	if (r->cached == NULL)
+		return;
+	seen = page_seen(r->cached, block);
+	seen->stamp = opaque->stamp;
+	seen->nitems = PageGetMaxOffsetNumber((Page) r->page);
+	seen->was_tail = (opaque->flags & HG_PAGE_TAIL) != 0;
+}
+
+/*
  * put_page hands the fetched page to the graph, and notes what it looked like.
  *
  * What the stamps say (am.h, 4): unchanged, and entries were only appended;
@@ -153,16 +171,30 @@ put_page(Reader *r, HgGraph *graph, BlockNumber block)
 {
 	HgPageOpaqueData *opaque = HgPageOpaque((Page) r->page);
 	int			nitems = PageGetMaxOffsetNumber((Page) r->page);
-	HgPageSeen	before = {0, 0};
+	HgPageSeen	before = {0, 0, false};
 	bool		appended;
+	bool		pruned;
 	MemoryContext old;
 	int			n;
 
 	if (r->cached != NULL)
 		before = *page_seen(r->cached, block);
 	appended = (before.nitems > 0 && before.stamp == opaque->stamp);
+	pruned = (before.nitems > 0 && before.stamp == opaque->prev_stamp);
 	if (appended && nitems == before.nitems)
 		return;
+
+	/* the everyday result of a vacuum: nothing added, TIDs will do */
+	if (pruned && !before.was_tail && opaque->survivors == nitems)
+	{
+		hg_page_tids(r->index, (Page) r->page, block, nitems, r->items);
+		if (hg_graph_prune_page(graph, block, r->items, nitems))
+		{
+			note_page(r, block);
+			return;
+		}
+		pruned = false;
+	}
 
 	old = MemoryContextSwitchTo(r->work);
 	n = hg_page_decode(r->index, r->layout, (Page) r->page, block,
@@ -174,17 +206,11 @@ put_page(Reader *r, HgGraph *graph, BlockNumber block)
 		hg_graph_append(graph, block, r->items, n);
 	else
 		hg_graph_sync_page(graph, block, r->items, n,
-						   before.nitems > 0 && before.stamp == opaque->prev_stamp ?
-						   Min(opaque->survivors, nitems) : HG_COMPARE_ALL);
+						   pruned ? Min(opaque->survivors, nitems) :
+						   HG_COMPARE_ALL);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(r->work);
-	if (r->cached != NULL)
-	{
-		HgPageSeen *seen = page_seen(r->cached, block);
-
-		seen->stamp = opaque->stamp;
-		seen->nitems = nitems;
-	}
+	note_page(r, block);
 }
 
 /*

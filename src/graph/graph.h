@@ -115,6 +115,12 @@ extern HgGraph *hg_graph_create(void *arena, HgKeyKind kind, uint32_t roles);
 #define HG_COMPARE_ALL	(-1)
 extern void hg_graph_sync_page(HgGraph *g, uint32_t block,
 							   const HgItem *items, int nitems, int survivors);
+/*
+ * The same for a page of which we know each entry that is left; only the TIDs
+ * of the items are looked at.  False: we do not know them all, after all.
+ */
+extern bool hg_graph_prune_page(HgGraph *g, uint32_t block,
+								const HgItem *items, int nitems);
 /* The same for items known to stand behind everything seen of the block. */
 extern void hg_graph_append(HgGraph *g, uint32_t block,
 							const HgItem *items, int nitems);

@@ -289,15 +289,16 @@ run_of_same(const HgGraph *g, const uint32_t *known, const HgItem *items, int n)
 }
 
 /*
- * hg_graph_sync_page makes the graph hold of a block what its page holds.
+ * match_page marks the entries gone that a page does not hold any more, and
+ * returns how many items it knows.
  *
  * Survivors keep their order on the page, so a pass over both lists side by
  * side tells: an entry that is not the next item is gone, items left over at
  * the end are new.
  */
-void
-hg_graph_sync_page(HgGraph *g, uint32_t block, const HgItem *items, int nitems,
-				   int survivors)
+static int
+match_page(HgGraph *g, uint32_t block, const HgItem *items, int nitems,
+		   int survivors)
 {
 	uint32_t   *known;
 	int			nknown = known_entries(g, block, &known);
@@ -327,8 +328,29 @@ hg_graph_sync_page(HgGraph *g, uint32_t block, const HgItem *items, int nitems,
 		mark_gone(g, known[i]);
 	}
 	hg_host.free(known);
-	if (next < nitems)
-		hg_graph_append(g, block, items + next, nitems - next);
+	return next;
+}
+
+/*
+ * hg_graph_sync_page makes the graph hold of a block what its page holds.
+ */
+void
+hg_graph_sync_page(HgGraph *g, uint32_t block, const HgItem *items, int nitems,
+				   int survivors)
+{
+	int			known = match_page(g, block, items, nitems, survivors);
+
+	if (known < nitems)
+		hg_graph_append(g, block, items + known, nitems - known);
+}
+
+/*
+ * hg_graph_prune_page does so for a page that has only lost entries.
+ */
+bool
+hg_graph_prune_page(HgGraph *g, uint32_t block, const HgItem *items, int nitems)
+{
+	return match_page(g, block, items, nitems, nitems) == nitems;
 }
 
 /*

@@ -242,6 +242,8 @@ change_pages(HgGraph *g, HgKeyKind kind, bool cyclic)
 		}
 		if (!pruned && below(2))
 			hg_graph_append(g, b, page[b] + before, page_items[b] - before);
+		else if (page_items[b] == kept && below(2))
+			check(hg_graph_prune_page(g, b, page[b], kept), "pruned page", -1);
 		else
 			hg_graph_sync_page(g, b, page[b], page_items[b],
 							   below(2) ? kept : HG_COMPARE_ALL);
