@@ -1,6 +1,6 @@
 # "make demo" and "make test" set up a bare machine, so they must work where
 # nothing of PostgreSQL is installed yet, and leave everything to scripts.
-SCRIPTS_ONLY = demo test setup
+SCRIPTS_ONLY = demo test setup bench
 DEMO_DATA := $(DATA)
 
 .PHONY: $(SCRIPTS_ONLY)
@@ -17,6 +17,7 @@ GRAPH_OBJS = \
 	src/graph/cycle.o \
 	src/graph/dict.o \
 	src/graph/fold.o \
+	src/graph/image.o \
 	src/graph/neighbours.o \
 	src/graph/overlay.o \
 	src/graph/paths.o \
@@ -126,3 +127,6 @@ endif
 
 demo test setup:
 	@DATA='$(DEMO_DATA)' $(dir $(firstword $(MAKEFILE_LIST)))scripts/$@
+
+bench:
+	@$(dir $(firstword $(MAKEFILE_LIST)))bench/run $(BENCH_OPTIONS)

@@ -286,7 +286,7 @@ hg_sees_base(const HgView *view, uint32_t entry)
 	return hg_sees_rest(view, entry);
 }
 
-/* fold.c */
+/* image.c */
 extern void hg_base_attach(HgBase *base, HgImage *image);
 
 #endif							/* HG_CORE_H */
