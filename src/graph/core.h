@@ -241,15 +241,13 @@ hg_over(const HgGraph *g, uint32_t entry)
 }
 
 /* dict.c */
+/* Items whose keys are fetched together. */
+#define HG_DICT_BATCH	64
 extern uint32_t hg_hash_key(HgKeyKind kind, const HgKey *key);
 extern uint32_t hg_dict_size(uint32_t nnodes);
-extern uint32_t hg_dict_find(const HgGraph *g, const HgKey *key, uint32_t hash);
-extern uint32_t hg_dict_find_or_add(HgGraph *g, const HgKey *key,
-									uint32_t hash);
 extern void hg_dict_reserve(HgGraph *g, uint32_t nnodes);
-extern void hg_dict_prefetch_items(const HgGraph *g, const HgItem *items,
-								   int n, uint32_t *hash_parent,
-								   uint32_t *hash_child);
+extern void hg_dict_nodes(HgGraph *g, const HgItem *items, int n,
+						  uint32_t *parent, uint32_t *child);
 extern void hg_dict_prefetch_key(const HgGraph *g, uint32_t node);
 
 /* overlay.c */

@@ -203,43 +203,10 @@ prefetch_slot_key(const HgGraph *g, uint32_t hash)
 }
 
 /*
- * hg_dict_prefetch_items hashes the keys of some items, and brings into the
- * cache what finding them will touch.
+ * find returns the node of a key, or HG_NONE.
  */
-void
-hg_dict_prefetch_items(const HgGraph *g, const HgItem *items, int n,
-					   uint32_t *hash_parent, uint32_t *hash_child)
-{
-	for (int i = 0; i < n; i++)
-	{
-		hash_child[i] = hg_hash_key(g->kind, &items[i].child);
-		prefetch_slot(g, hash_child[i]);
-		hash_parent[i] = 0;
-		if (items[i].has_parent)
-		{
-			hash_parent[i] = hg_hash_key(g->kind, &items[i].parent);
-			prefetch_slot(g, hash_parent[i]);
-		}
-	}
-	if (g->by_key != NULL)
-	{
-		for (int i = 0; i < n; i++)
-			prefetch_by_key(g, &items[i].child);
-		return;
-	}
-	for (int i = 0; i < n; i++)
-	{
-		prefetch_slot_key(g, hash_child[i]);
-		if (items[i].has_parent)
-			prefetch_slot_key(g, hash_parent[i]);
-	}
-}
-
-/*
- * hg_dict_find returns the node of a key, or HG_NONE.
- */
-uint32_t
-hg_dict_find(const HgGraph *g, const HgKey *key, uint32_t hash)
+static uint32_t
+find(const HgGraph *g, const HgKey *key, uint32_t hash)
 {
 	if (g->base.direct)
 	{
@@ -541,12 +508,12 @@ store_key(HgGraph *g, const HgKey *key)
 }
 
 /*
- * hg_dict_find_or_add returns the node of a key, a new one if need be.
+ * find_or_add returns the node of a key, a new one if need be.
  */
-uint32_t
-hg_dict_find_or_add(HgGraph *g, const HgKey *key, uint32_t hash)
+static uint32_t
+find_or_add(HgGraph *g, const HgKey *key, uint32_t hash)
 {
-	uint32_t	node = hg_dict_find(g, key, hash);
+	uint32_t	node = find(g, key, hash);
 
 	if (node != HG_NONE)
 		return node;
@@ -569,12 +536,66 @@ hg_dict_find_or_add(HgGraph *g, const HgKey *key, uint32_t hash)
 }
 
 /*
- * hg_graph_lookup is the public face of hg_dict_find.
+ * prefetch_items hashes the keys of some items, and brings into the
+ * cache what finding them will touch.
+ */
+static void
+prefetch_items(const HgGraph *g, const HgItem *items, int n,
+			   uint32_t *hash_parent, uint32_t *hash_child)
+{
+	for (int i = 0; i < n; i++)
+	{
+		hash_child[i] = hg_hash_key(g->kind, &items[i].child);
+		prefetch_slot(g, hash_child[i]);
+		hash_parent[i] = 0;
+		if (items[i].has_parent)
+		{
+			hash_parent[i] = hg_hash_key(g->kind, &items[i].parent);
+			prefetch_slot(g, hash_parent[i]);
+		}
+	}
+	if (g->by_key != NULL)
+	{
+		for (int i = 0; i < n; i++)
+			prefetch_by_key(g, &items[i].child);
+		return;
+	}
+	for (int i = 0; i < n; i++)
+	{
+		prefetch_slot_key(g, hash_child[i]);
+		if (items[i].has_parent)
+			prefetch_slot_key(g, hash_parent[i]);
+	}
+}
+
+/*
+ * hg_dict_nodes finds or makes the nodes of a batch of items, HG_DICT_BATCH at
+ * most; a missing parent is HG_NONE.
+ */
+void
+hg_dict_nodes(HgGraph *g, const HgItem *items, int n, uint32_t *parent,
+			  uint32_t *child)
+{
+	uint32_t	hash_parent[HG_DICT_BATCH];
+	uint32_t	hash_child[HG_DICT_BATCH];
+
+	prefetch_items(g, items, n, hash_parent, hash_child);
+	for (int i = 0; i < n; i++)
+	{
+		parent[i] = HG_NONE;
+		if (items[i].has_parent)
+			parent[i] = find_or_add(g, &items[i].parent, hash_parent[i]);
+		child[i] = find_or_add(g, &items[i].child, hash_child[i]);
+	}
+}
+
+/*
+ * hg_graph_lookup is the public face of find.
  */
 uint32_t
 hg_graph_lookup(const HgGraph *g, const HgKey *key)
 {
-	return hg_dict_find(g, key, hg_hash_key(g->kind, key));
+	return find(g, key, hg_hash_key(g->kind, key));
 }
 
 /*

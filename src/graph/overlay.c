@@ -13,9 +13,6 @@
 
 HgHost		hg_host;
 
-/* Items hashed ahead, so that their slots are in the cache when needed. */
-#define BATCH	64
-
 /*
  * hg_graph_create returns a new, empty graph.
  */
@@ -115,24 +112,15 @@ void
 hg_graph_append(HgGraph *g, uint32_t block, const HgItem *items, int nitems)
 {
 	need_block(g, block);
-	for (int start = 0; start < nitems; start += BATCH)
+	for (int start = 0; start < nitems; start += HG_DICT_BATCH)
 	{
-		int			n = (nitems - start < BATCH) ? nitems - start : BATCH;
-		uint32_t	hash_parent[BATCH];
-		uint32_t	hash_child[BATCH];
+		int			n = (nitems - start < HG_DICT_BATCH) ? nitems - start : HG_DICT_BATCH;
+		uint32_t	parent[HG_DICT_BATCH];
+		uint32_t	child[HG_DICT_BATCH];
 
-		hg_dict_prefetch_items(g, items + start, n, hash_parent, hash_child);
+		hg_dict_nodes(g, items + start, n, parent, child);
 		for (int i = 0; i < n; i++)
-		{
-			const HgItem *item = &items[start + i];
-			uint32_t	parent = HG_NONE;
-			uint32_t	child;
-
-			if (item->has_parent)
-				parent = hg_dict_find_or_add(g, &item->parent, hash_parent[i]);
-			child = hg_dict_find_or_add(g, &item->child, hash_child[i]);
-			add_entry(g, block, item, parent, child);
-		}
+			add_entry(g, block, &items[start + i], parent[i], child[i]);
 	}
 }
 

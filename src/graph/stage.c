@@ -13,9 +13,6 @@
  */
 #include "graph/core.h"
 
-/* Items whose keys are fetched together. */
-#define BATCH	64
-
 /*
  * resize changes the size of one array.
  */
@@ -116,24 +113,15 @@ hg_graph_load(HgGraph *g, uint32_t block, const HgItem *items, int nitems)
 	if (g->stage->n + (uint32_t) nitems > g->stage->size)
 		grow(g, g->stage->n + g->stage->n / 2 + (uint32_t) nitems + 64);
 
-	for (int start = 0; start < nitems; start += BATCH)
+	for (int start = 0; start < nitems; start += HG_DICT_BATCH)
 	{
-		int			n = (nitems - start < BATCH) ? nitems - start : BATCH;
-		uint32_t	hash_parent[BATCH];
-		uint32_t	hash_child[BATCH];
+		int			n = (nitems - start < HG_DICT_BATCH) ? nitems - start : HG_DICT_BATCH;
+		uint32_t	parent[HG_DICT_BATCH];
+		uint32_t	child[HG_DICT_BATCH];
 
-		hg_dict_prefetch_items(g, items + start, n, hash_parent, hash_child);
+		hg_dict_nodes(g, items + start, n, parent, child);
 		for (int i = 0; i < n; i++)
-		{
-			const HgItem *item = &items[start + i];
-			uint32_t	parent = HG_NONE;
-			uint32_t	child;
-
-			if (item->has_parent)
-				parent = hg_dict_find_or_add(g, &item->parent, hash_parent[i]);
-			child = hg_dict_find_or_add(g, &item->child, hash_child[i]);
-			put(g, item, parent, child);
-		}
+			put(g, &items[start + i], parent[i], child[i]);
 	}
 }
 

@@ -29,8 +29,8 @@ RETURNS TABLE (ordinal bigint, node text, parent text, depth int,
 			   path text[], is_repeat boolean)
 LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
-	todo int[];			-- to be listed, the next one last
-	todo_depth int[];
+	waiting int[];			-- to be listed, the next one last
+	waiting_depth int[];
 	here int[] = '{}';	-- path to the row that is being listed
 	listed boolean[] = '{}';
 	expanded boolean[] = '{}';
@@ -39,13 +39,13 @@ DECLARE
 	v int;
 BEGIN
 	ordinal := 0;
-	todo := array(SELECT s FROM unnest(starts) s ORDER BY s DESC);
-	todo_depth := array_fill(0, ARRAY[coalesce(cardinality(starts), 0)]);
-	WHILE cardinality(todo) > 0 LOOP
-		v := todo[cardinality(todo)];
-		d := todo_depth[cardinality(todo)];
-		todo := trim_array(todo, 1);
-		todo_depth := trim_array(todo_depth, 1);
+	waiting := array(SELECT s FROM unnest(starts) s ORDER BY s DESC);
+	waiting_depth := array_fill(0, ARRAY[coalesce(cardinality(starts), 0)]);
+	WHILE cardinality(waiting) > 0 LOOP
+		v := waiting[cardinality(waiting)];
+		d := waiting_depth[cardinality(waiting)];
+		waiting := trim_array(waiting, 1);
+		waiting_depth := trim_array(waiting_depth, 1);
 		here := here[1:d] || v;
 		ordinal := ordinal + 1;
 		node := keys[v];
@@ -59,8 +59,8 @@ BEGIN
 			expanded[v] := true;
 			below := array(SELECT c FROM unnest(parents, children) e(p, c)
 						   WHERE p = v ORDER BY c DESC);
-			todo := todo || below;
-			todo_depth := todo_depth || array_fill(d + 1, ARRAY[cardinality(below)]);
+			waiting := waiting || below;
+			waiting_depth := waiting_depth || array_fill(d + 1, ARRAY[cardinality(below)]);
 		END IF;
 	END LOOP;
 END $$;
