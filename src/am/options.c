@@ -257,6 +257,13 @@ check_keys(Relation index)
 								  nkeys,
 								  RelationGetRelationName(index), nkeys),
 				 errhint("Put further columns into INCLUDE (...).")));
+	if (index->rd_index->indkey.values[0] != 0 &&
+		index->rd_index->indkey.values[0] == index->rd_index->indkey.values[1])
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+				 errmsg("parent and child must be different columns"),
+				 errdetail("Every row of index \"%s\" would be its own parent.",
+						   RelationGetRelationName(index))));
 
 	for (int i = 0; i < nkeys; i++)
 	{

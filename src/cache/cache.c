@@ -209,20 +209,27 @@ hg_cache_find(Oid index_oid)
 }
 
 /*
- * discard_dropped frees the images of indexes that are no more.
+ * discard_dropped forgets indexes that are no more.  Nobody up the stack can
+ * be using such an entry: he would hold a lock on its index, or have it open.
  */
 static void
 discard_dropped(void)
 {
-	dlist_iter	iter;
+	dlist_mutable_iter iter;
 
-	dlist_foreach(iter, &cache_lru)
+	dlist_foreach_modify(iter, &cache_lru)
 	{
 		HgCached   *c = dlist_container(HgCached, lru, iter.cur);
+		Oid			index_oid = c->index_oid;
 
-		if (c->stale && c->ref != NULL &&
-			!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(c->index_oid)))
-			hg_cache_discard(c);
+		if (!c->stale ||
+			SearchSysCacheExists1(RELOID, ObjectIdGetDatum(index_oid)))
+			continue;
+		hg_cache_discard(c);
+		if (!dlist_is_empty(&c->sights))
+			continue;			/* a cursor is still open */
+		dlist_delete(&c->lru);
+		hash_search(cache_table, &index_oid, HASH_REMOVE, NULL);
 	}
 }
 

@@ -70,22 +70,37 @@ hash_setting(uint64 hash, struct config_generic *setting)
  * hg_private_key describes the caller.
  */
 void
-hg_private_key(HgPrivateKey *key)
+hg_private_key(HgPrivateKey *key, uint32 roles)
 {
 	int			n;
 	struct config_generic **settings = hg_guc_variables(&n);
 
 	memset(key, 0, sizeof(HgPrivateKey));
 	key->user = GetUserId();
+	key->roles = roles;
 	for (int i = 0; i < n; i++)
 		key->settings = hash_setting(key->settings, settings[i]);
+}
+
+/*
+ * wants_column: has the query to ask for a column of the index?  Not for one
+ * that plays no role, or one that the caller may do without and must not read.
+ * Without the days a graph would be another one; so be it an error.
+ */
+static bool
+wants_column(const HgLayout *layout, uint32 roles, AttrNumber attno)
+{
+	return attno <= 2 || attno == layout->validity_attno ||
+		(attno == layout->weight_attno && (roles & HG_HAS_WEIGHT)) ||
+		(attno == layout->primary_attno && (roles & HG_HAS_PRIMARY)) ||
+		(attno == layout->label_attno && (roles & HG_HAS_LABEL));
 }
 
 /*
  * make_query returns the query for the columns of the index, in its order.
  */
 static char *
-make_query(Relation heap, Relation index)
+make_query(Relation heap, Relation index, const HgLayout *layout, uint32 roles)
 {
 	StringInfoData sql;
 	Oid			index_oid = RelationGetRelid(index);
@@ -97,13 +112,19 @@ make_query(Relation heap, Relation index)
 	appendStringInfoString(&sql, "SELECT ");
 	for (int i = 1; i <= IndexRelationGetNumberOfAttributes(index); i++)
 	{
-		Datum		column = DirectFunctionCall3(pg_get_indexdef_ext,
-												 ObjectIdGetDatum(index_oid),
-												 Int32GetDatum(i),
-												 BoolGetDatum(false));
+		Datum		column;
 
-		appendStringInfo(&sql, "%s%s", i > 1 ? ", " : "",
-						 TextDatumGetCString(column));
+		if (i > 1)
+			appendStringInfoString(&sql, ", ");
+		if (!wants_column(layout, roles, i))
+		{
+			appendStringInfoString(&sql, "NULL");
+			continue;
+		}
+		column = DirectFunctionCall3(pg_get_indexdef_ext,
+									 ObjectIdGetDatum(index_oid),
+									 Int32GetDatum(i), BoolGetDatum(false));
+		appendStringInfoString(&sql, TextDatumGetCString(column));
 	}
 	appendStringInfo(&sql, " FROM ONLY %s",
 					 quote_qualified_identifier(get_namespace_name(RelationGetNamespace(heap)),
@@ -184,7 +205,8 @@ run_query(HgGraph *graph, const HgLayout *layout, const char *sql)
  * hg_private_graph builds the graph of the rows that the caller sees.
  */
 HgGraphRef *
-hg_private_graph(Relation heap, Relation index, const HgLayout *layout)
+hg_private_graph(Relation heap, Relation index, const HgLayout *layout,
+				 uint32 roles)
 {
 	Oid			index_oid = RelationGetRelid(index);
 	List	   *outer = under_way;
@@ -208,7 +230,7 @@ hg_private_graph(Relation heap, Relation index, const HgLayout *layout)
 	PG_TRY();
 	{
 		graph = hg_graph_create(work, layout->key_kind, layout->roles);
-		run_query(graph, layout, make_query(heap, index));
+		run_query(graph, layout, make_query(heap, index, layout, roles));
 		ref = hg_graph_ref_fold(graph);
 	}
 	PG_FINALLY();

@@ -15,12 +15,15 @@ typedef struct HgPrivateKey
 {
 	uint64		settings;		/* hash over all settings */
 	Oid			user;
-	uint32		unused;			/* zero; no padding in memcmp */
+	uint32		roles;			/* whose columns he may read */
 } HgPrivateKey;
 
-extern void hg_private_key(HgPrivateKey *key);
-/* The graph of the rows that the current user sees under the active snapshot. */
+extern void hg_private_key(HgPrivateKey *key, uint32 roles);
+/*
+ * The graph of the rows that the current user sees under the active snapshot,
+ * with the columns of these roles.
+ */
 extern HgGraphRef *hg_private_graph(Relation heap, Relation index,
-									const HgLayout *layout);
+									const HgLayout *layout, uint32 roles);
 
 #endif							/* HGRAPH_PRIVATE_H */

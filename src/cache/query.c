@@ -119,6 +119,7 @@ typedef struct HgPin
 	HgSight    *sight;
 	uint64		id;				/* new each time; 0: closed */
 	ResourceOwner owner;
+	Relation	heap;			/* held open, or NULL */
 } HgPin;
 
 static uint64 next_serial = 1;
@@ -252,6 +253,7 @@ new_pin(HgSight *sight)
 	pin->sight = sight;
 	pin->id = next_pin_id++;
 	pin->owner = CurrentResourceOwner;
+	pin->heap = NULL;
 	sight->pins++;
 	dlist_push_head(&pins, &pin->node);
 	return pin;
@@ -353,7 +355,7 @@ make_private_sight(HgCached *c, Relation heap, Relation index,
 	HgGraphRef *ref;
 
 	trim_sights(c);
-	ref = hg_private_graph(heap, index, &c->layout);
+	ref = hg_private_graph(heap, index, &c->layout, private_key->roles);
 	sight = new_sight(key);
 	sight->is_private = true;
 	sight->private_key = *private_key;
@@ -501,7 +503,7 @@ open_sight(HgCached *c, Snapshot snapshot)
 	{
 		is_private = c->auth.rls || c->auth.unusable;
 		if (is_private)
-			hg_private_key(&private_key);
+			hg_private_key(&private_key, c->auth.readable_roles);
 		sight = find_sight(c, &key, is_private ? &private_key : NULL);
 		if (sight != NULL)
 			return sight;
@@ -513,7 +515,7 @@ open_sight(HgCached *c, Snapshot snapshot)
 	hg_auth_check(c, heap, index);
 	is_private = c->auth.rls || c->auth.unusable;
 	if (is_private)
-		hg_private_key(&private_key);
+		hg_private_key(&private_key, c->auth.readable_roles);
 	sight = find_sight(c, &key, is_private ? &private_key : NULL);
 	if (sight == NULL && is_private)
 		sight = make_private_sight(c, heap, index, &key, &private_key);
@@ -572,6 +574,16 @@ hg_query_open(HgQuery *q, Oid index_oid, const HgFilterArgs *args)
 }
 
 /*
+ * hg_query_hold holds the table open, so that CheckTableNotInUse() sees it.
+ * After an error that is for the resource owner to end.
+ */
+void
+hg_query_hold(HgQuery *q)
+{
+	q->pin->heap = table_open(q->layout->heap_oid, NoLock);
+}
+
+/*
  * hg_query_close ends a query.
  */
 void
@@ -580,7 +592,17 @@ hg_query_close(HgQuery *q)
 	if (q->pin == NULL)
 		return;
 	if (q->pin->id == q->pin_id)	/* else the transaction ended first */
+	{
+		if (q->pin->heap != NULL)
+		{
+			ResourceOwner old = CurrentResourceOwner;
+
+			CurrentResourceOwner = q->pin->owner;
+			table_close(q->pin->heap, NoLock);
+			CurrentResourceOwner = old;
+		}
 		release_pin(q->pin);
+	}
 	q->pin = NULL;
 	if (q->labels != NULL)
 		pfree(q->labels);

@@ -60,6 +60,13 @@ extern void hg_query_open(HgQuery *q, Oid index_oid, const HgFilterArgs *args);
 extern void hg_query_close(HgQuery *q);
 
 /*
+ * For a query that stays open from call to call: keeps statements that would
+ * move or remove the table's rows (TRUNCATE, CLUSTER, DROP ...) from being run
+ * meanwhile by this very transaction, whose locks do not stop itself.
+ */
+extern void hg_query_hold(HgQuery *q);
+
+/*
  * A number that is the same for two opens only if they see the same graph in
  * the same state under the same snapshot and user; to key memos kept in
  * fn_extra (with the filter as part of the key).

@@ -109,6 +109,7 @@ hg_rows_begin(const HgRowsArgs *args, uint32 wanted, MemoryContext mcxt)
 	{
 		hg_query_open(&rows->q, args->graph, &args->filter);
 		rows->open = true;
+		hg_query_hold(&rows->q);
 		rows->row_mcxt = AllocSetContextCreate(mcxt, "hierarchy row",
 											   ALLOCSET_SMALL_SIZES);
 		hg_key_out_init(&rows->out, &rows->q, args->key_type, rows->row_mcxt);

@@ -201,7 +201,7 @@ side_set(WithinMemo *memo, Side *side, const HgKey *key, HgKeyKind kind)
 	side->key = *key;
 	if (kind != HG_KEY_INT)
 	{
-		if (side->space_size < key->len)
+		if (side->space == NULL || side->space_size < key->len)
 		{
 			if (side->space)
 				pfree(side->space);

@@ -487,7 +487,8 @@ store_key(HgGraph *g, const HgKey *key)
 			{
 				uint64_t	off = g->new_off[i];
 
-				if (off + key->len > g->new_blob_size)
+				/* allocated even for the empty key, so that it has an address */
+				if (g->new_blob == NULL || off + key->len > g->new_blob_size)
 				{
 					uint64_t	size = g->new_blob_size * 2;
 

@@ -13,6 +13,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/cost.h"
@@ -167,12 +168,19 @@ plan_count(PlannerInfo *root, RelOptInfo *rel, CustomPath *best_path,
 	cscan->scan.scanrelid = 0;
 	cscan->flags = best_path->flags;
 	cscan->custom_exprs = list_make1(call);
-	cscan->custom_private = list_make2(makeInteger(hg_rows_kind(call->funcid)),
-									   makeInteger(rti));
+	cscan->custom_private = list_make1(makeInteger(hg_rows_kind(call->funcid)));
 	cscan->custom_scan_tlist =
 		add_to_flat_tlist(NIL, pull_var_clause((Node *) tlist,
 											   PVC_INCLUDE_AGGREGATES |
 											   PVC_INCLUDE_PLACEHOLDERS));
+
+	/* nobody reads this one; it says where the function is in the range table,
+	 * also when all range tables have become one */
+	cscan->custom_scan_tlist =
+		lappend(cscan->custom_scan_tlist,
+				makeTargetEntry((Expr *) makeVar(rti, 1, INT8OID, -1, InvalidOid, 0),
+								list_length(cscan->custom_scan_tlist) + 1,
+								NULL, false));
 	cscan->methods = &hg_count_methods;
 
 	return &cscan->scan.plan;

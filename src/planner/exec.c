@@ -107,7 +107,8 @@ create_scan_state(CustomScan *cscan)
 	state->kind = (HgRowsKind) intVal(linitial(cscan->custom_private));
 	state->ncolumns = hg_rows_columns(state->kind);
 	state->count = (cscan->methods == &hg_count_methods);
-	state->rti = state->count ? (Index) intVal(lsecond(cscan->custom_private)) :
+	state->rti = state->count ?
+		(Index) castNode(Var, llast_node(TargetEntry, cscan->custom_scan_tlist)->expr)->varno :
 		(Index) bms_singleton_member(cscan->custom_relids);
 
 	return (Node *) state;
@@ -329,6 +330,9 @@ recheck_row(ScanState *ss, TupleTableSlot *slot)
 	EPQState   *epqstate = ss->ps.state->es_epq_active;
 	Index		i = state->rti - 1;
 
+	/* a count is never part of the join itself */
+	if (state->count)
+		return !TupIsNull(next_count(ss));
 	if (epqstate->relsubs_done[i])
 		return false;
 	if (epqstate->relsubs_rowmark[i] == NULL)

@@ -18,7 +18,7 @@
  * The plan node: custom_exprs holds the call, a FuncExpr; custom_private its
  * HgRowsKind; custom_scan_tlist Vars of the function: of single columns, or
  * of all columns and then of the whole row.  A count has Aggrefs there, and
- * the function's place in the range table in custom_private as well.
+ * then a Var that only tells the function's place in the range table.
  */
 
 /* scan.c: registers the custom scan and its hook; called by _PG_init */

@@ -26,6 +26,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/plancache.h"
 #include "utils/regproc.h"
 #include "utils/syscache.h"
 #include "utils/varlena.h"
@@ -161,10 +162,19 @@ hg_check_graph(Oid indexoid)
 
 	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(indexoid));
 	if (!HeapTupleIsValid(tuple))
+	{
+		/*
+		 * A cached plan may hold the OID where its text has a name, which now
+		 * stands for another index, or for one yet to come.  Unlike regclass,
+		 * our type does not make plans depend on the relation.  So let all
+		 * plans be made from their texts again, the next time.
+		 */
+		ResetPlanCache();
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("graph with OID %u does not exist", indexoid),
 				 hint_existing()));
+	}
 	relkind = ((Form_pg_class) GETSTRUCT(tuple))->relkind;
 	am = ((Form_pg_class) GETSTRUCT(tuple))->relam;
 	ReleaseSysCache(tuple);

@@ -288,29 +288,47 @@ check_insert(Relation index, Relation heap, const HgLayout *layout,
 
 /*
  * check_core looks for a cycle among entries that could be on one.
+ *
+ * CREATE INDEX CONCURRENTLY lets others write meanwhile: edges that somebody
+ * is removing may stay after all, and nobody would look at them again.  So
+ * they are waited for here as in an insertion.
  */
 static void
 check_core(HgProbe *probe, const uint32 *entries, uint32 n)
 {
-	for (uint32 i = 0; i < n; i++)
+	for (uint32 i = 0; i < n;)
 	{
 		MemoryContext work = AllocSetContextCreate(CurrentMemoryContext,
 												   "hierarchy cycle check",
 												   ALLOCSET_DEFAULT_SIZES);
 		HgEntry		e;
 		HgCycle		cycle;
+		HgEdgeState own = HG_EDGE_ABSENT;
+		bool		again = false;
 
 		hg_graph_entry(probe->graph, entries[i], &e);
-		if (e.valid_from < e.valid_to &&
-			hg_probe_entry(probe, entries[i]) != HG_EDGE_ABSENT)
-		{
+		cycle.result = HG_CYCLE_NONE;
+		if (e.valid_from < e.valid_to)
+			own = hg_probe_entry(probe, entries[i]);
+		if (own != HG_EDGE_ABSENT)
 			hg_cycle_search(probe->graph, e.parent, e.child, e.valid_from,
 							e.valid_to, hg_probe_entry, probe, work, &cycle);
-			if (cycle.result == HG_CYCLE_SETTLED)
-				report_cycle(probe->layout, probe->heap, probe->index,
-							 probe->graph, e.parent, e.child, &cycle, true);
+		if (cycle.result == HG_CYCLE_PENDING ||
+			(cycle.result == HG_CYCLE_SETTLED && own == HG_EDGE_PENDING))
+		{
+			uint32		entry = own == HG_EDGE_PENDING ? entries[i] : cycle.pending;
+
+			/* asked again to learn whom it is about */
+			if (hg_probe_entry(probe, entry) == HG_EDGE_PENDING)
+				hg_probe_wait(probe);
+			again = true;
 		}
+		else if (cycle.result == HG_CYCLE_SETTLED)
+			report_cycle(probe->layout, probe->heap, probe->index,
+						 probe->graph, e.parent, e.child, &cycle, true);
 		MemoryContextDelete(work);
+		if (!again)
+			i++;
 	}
 }
 
@@ -318,7 +336,7 @@ check_core(HgProbe *probe, const uint32 *entries, uint32 n)
  * check_build is called when all pages of a new index are written.  Writers
  * are kept out meanwhile, or (CREATE INDEX CONCURRENTLY) will have their own
  * rows checked against all that we wrote, so what matters is cycles among the
- * rows that are there.
+ * rows that are there, those included that somebody is removing.
  */
 static void
 check_build(Relation index, Relation heap, const HgLayout *layout,

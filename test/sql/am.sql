@@ -37,6 +37,7 @@ CREATE TABLE edge (
 	child node,
 	parent4 int,
 	parent_uuid uuid,
+	child_uuid uuid,
 	parent_text text,
 	parent_name name,
 	child_text varchar(20),
@@ -55,6 +56,7 @@ CREATE TABLE edge (
 );
 CREATE INDEX ON edge USING hgraph (parent);
 CREATE INDEX ON edge USING hgraph (parent, child, label8);
+CREATE INDEX ON edge USING hgraph (parent, parent);
 CREATE INDEX ON edge USING hgraph (parent4, child);
 CREATE INDEX ON edge USING hgraph (parent, child_text);
 CREATE INDEX ON edge USING hgraph (parent_text, child_other);
@@ -121,7 +123,7 @@ CREATE INDEX edge_numeric ON edge USING hgraph (parent, child)
 	WITH (acyclic = on, weight = share, validity = 'valid', is_primary = is_primary, label = label);
 CREATE INDEX edge_float ON edge USING hgraph (parent, child)
 	INCLUDE (share8, label2) WITH (acyclic = off, weight = share8, label = label2);
-CREATE INDEX edge_uuid ON edge USING hgraph (parent_uuid, parent_uuid);
+CREATE INDEX edge_uuid ON edge USING hgraph (parent_uuid, child_uuid);
 CREATE INDEX edge_text ON edge USING hgraph (parent_text, child_text);
 CREATE INDEX edge_collate ON edge USING hgraph (parent_text COLLATE other, child_other);
 CREATE INDEX edge_partial ON edge USING hgraph (parent, child) WHERE note IS NULL;

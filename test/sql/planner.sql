@@ -206,6 +206,33 @@ COMMIT;
 FETCH ALL FROM h;
 CLOSE h;
 
+-- Rows that somebody still walks over are not moved or removed
+CREATE FUNCTION refused(statement text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+  EXECUTE statement;
+  RETURN 'done';
+EXCEPTION WHEN object_in_use THEN
+  RETURN SQLERRM;
+END
+$$;
+BEGIN;
+DECLARE c CURSOR FOR SELECT node, depth FROM descendants('org', 5);
+FETCH 1 FROM c;
+SELECT refused('TRUNCATE org');
+SELECT refused('ALTER TABLE org ALTER child TYPE text');
+SELECT refused('DROP TABLE org CASCADE');
+MOVE FORWARD ALL IN c;
+SELECT refused('TRUNCATE org');
+DECLARE p CURSOR FOR SELECT descendants('org', 5);
+ROLLBACK;
+BEGIN;
+DECLARE p CURSOR FOR SELECT descendants('org', 5);
+FETCH 1 FROM p;
+SELECT refused('TRUNCATE org');
+CLOSE p;
+SELECT refused('TRUNCATE org');
+ROLLBACK;
+
 -- A loop that changes what it walks over
 DO $$
 DECLARE
@@ -226,6 +253,23 @@ BEGIN
 END
 $$;
 DELETE FROM org WHERE child > 100000;
+
+-- A plan made for an index that is no more is made again, after one error
+CREATE TABLE again (parent bigint, child bigint);
+INSERT INTO again VALUES (1, 2), (2, 3);
+CREATE INDEX again_graph ON again USING hgraph (parent, child);
+PREPARE again AS SELECT node FROM descendants('again_graph', 1);
+EXECUTE again;
+DROP INDEX again_graph;
+CREATE INDEX again_graph ON again USING hgraph (parent, child);
+\set VERBOSITY sqlstate
+EXECUTE again;
+\set VERBOSITY default
+EXECUTE again;
+
+-- A count within a larger query tells which call it is
+EXPLAIN (COSTS OFF) SELECT (SELECT count(*) FROM descendants('again_graph', a.child) d) FROM again a;
+SELECT child, (SELECT count(*) + count(node) FROM descendants('again_graph', a.child) d) FROM again a;
 
 -- Data changes that join with a call
 BEGIN;
