@@ -292,6 +292,8 @@ COMMENT ON FUNCTION @extschema@.within(
 CREATE FUNCTION @extschema@.parents(
 	graph @extschema@.hgraph,
 	node bigint,
+	max_depth integer DEFAULT NULL,
+	include_self boolean DEFAULT false,
 	as_of date DEFAULT NULL,
 	primary_only boolean DEFAULT false,
 	labels integer[] DEFAULT NULL)
@@ -301,12 +303,14 @@ COST 100 ROWS 2 SUPPORT @extschema@.rows_support
 AS 'MODULE_PATHNAME', 'hgraph_parents';
 
 COMMENT ON FUNCTION @extschema@.parents(
-	@extschema@.hgraph, bigint, date, boolean, integer[]) IS
+	@extschema@.hgraph, bigint, integer, boolean, date, boolean, integer[]) IS
 'parents of a node';
 
 CREATE FUNCTION @extschema@.parents(
 	graph @extschema@.hgraph,
 	node uuid,
+	max_depth integer DEFAULT NULL,
+	include_self boolean DEFAULT false,
 	as_of date DEFAULT NULL,
 	primary_only boolean DEFAULT false,
 	labels integer[] DEFAULT NULL)
@@ -316,12 +320,14 @@ COST 100 ROWS 2 SUPPORT @extschema@.rows_support
 AS 'MODULE_PATHNAME', 'hgraph_parents';
 
 COMMENT ON FUNCTION @extschema@.parents(
-	@extschema@.hgraph, uuid, date, boolean, integer[]) IS
+	@extschema@.hgraph, uuid, integer, boolean, date, boolean, integer[]) IS
 'parents of a node';
 
 CREATE FUNCTION @extschema@.parents(
 	graph @extschema@.hgraph,
 	node text,
+	max_depth integer DEFAULT NULL,
+	include_self boolean DEFAULT false,
 	as_of date DEFAULT NULL,
 	primary_only boolean DEFAULT false,
 	labels integer[] DEFAULT NULL)
@@ -331,12 +337,14 @@ COST 100 ROWS 2 SUPPORT @extschema@.rows_support
 AS 'MODULE_PATHNAME', 'hgraph_parents';
 
 COMMENT ON FUNCTION @extschema@.parents(
-	@extschema@.hgraph, text, date, boolean, integer[]) IS
+	@extschema@.hgraph, text, integer, boolean, date, boolean, integer[]) IS
 'parents of a node';
 
 CREATE FUNCTION @extschema@.children(
 	graph @extschema@.hgraph,
 	node bigint,
+	max_depth integer DEFAULT NULL,
+	include_self boolean DEFAULT false,
 	as_of date DEFAULT NULL,
 	primary_only boolean DEFAULT false,
 	labels integer[] DEFAULT NULL)
@@ -346,12 +354,14 @@ COST 100 ROWS 10 SUPPORT @extschema@.rows_support
 AS 'MODULE_PATHNAME', 'hgraph_children';
 
 COMMENT ON FUNCTION @extschema@.children(
-	@extschema@.hgraph, bigint, date, boolean, integer[]) IS
+	@extschema@.hgraph, bigint, integer, boolean, date, boolean, integer[]) IS
 'children of a node';
 
 CREATE FUNCTION @extschema@.children(
 	graph @extschema@.hgraph,
 	node uuid,
+	max_depth integer DEFAULT NULL,
+	include_self boolean DEFAULT false,
 	as_of date DEFAULT NULL,
 	primary_only boolean DEFAULT false,
 	labels integer[] DEFAULT NULL)
@@ -361,12 +371,14 @@ COST 100 ROWS 10 SUPPORT @extschema@.rows_support
 AS 'MODULE_PATHNAME', 'hgraph_children';
 
 COMMENT ON FUNCTION @extschema@.children(
-	@extschema@.hgraph, uuid, date, boolean, integer[]) IS
+	@extschema@.hgraph, uuid, integer, boolean, date, boolean, integer[]) IS
 'children of a node';
 
 CREATE FUNCTION @extschema@.children(
 	graph @extschema@.hgraph,
 	node text,
+	max_depth integer DEFAULT NULL,
+	include_self boolean DEFAULT false,
 	as_of date DEFAULT NULL,
 	primary_only boolean DEFAULT false,
 	labels integer[] DEFAULT NULL)
@@ -376,7 +388,7 @@ COST 100 ROWS 10 SUPPORT @extschema@.rows_support
 AS 'MODULE_PATHNAME', 'hgraph_children';
 
 COMMENT ON FUNCTION @extschema@.children(
-	@extschema@.hgraph, text, date, boolean, integer[]) IS
+	@extschema@.hgraph, text, integer, boolean, date, boolean, integer[]) IS
 'children of a node';
 
 -- All the way

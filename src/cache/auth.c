@@ -158,7 +158,9 @@ hg_query_permitted(Oid index_oid)
 	HgLayout	layout;
 	bool		permitted;
 
-	if (!OidIsValid(heap_oid) || get_rel_relkind(index_oid) != RELKIND_INDEX)
+	if (!OidIsValid(heap_oid) ||
+		get_rel_relkind(index_oid) != RELKIND_INDEX ||
+		!get_index_isvalid(index_oid))
 		return false;
 	if (check_enable_rls(heap_oid, InvalidOid, true) == RLS_ENABLED)
 		return false;

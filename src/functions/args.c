@@ -31,8 +31,8 @@ typedef struct Signature
 } Signature;
 
 static const Signature signature[HG_ROWS_NKINDS] = {
-	[HG_ROWS_PARENTS] = {"hgraph_parents", "gnapl", 2},
-	[HG_ROWS_CHILDREN] = {"hgraph_children", "gnapl", 2},
+	[HG_ROWS_PARENTS] = {"hgraph_parents", "gndsapl", 2},
+	[HG_ROWS_CHILDREN] = {"hgraph_children", "gndsapl", 2},
 	[HG_ROWS_ANCESTORS] = {"hgraph_ancestors", "gndsapl", 3},
 	[HG_ROWS_DESCENDANTS] = {"hgraph_descendants", "gndsapl", 3},
 	[HG_ROWS_ROOTS] = {"hgraph_roots", "gkapl", 1},

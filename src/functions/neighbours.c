@@ -16,6 +16,7 @@ enum
 
 typedef struct NeighboursState
 {
+	bool		self;			/* the node itself is still to come, first */
 	HgNeighbour *neighbour;
 	uint32		n;
 	uint32		next;
@@ -29,11 +30,15 @@ static bool
 neighbours_next(HgRows *rows, Datum *values, bool *nulls)
 {
 	NeighboursState *state = rows->state;
-	HgNeighbour *neighbour;
+	HgNeighbour self = {rows->node, true, 1};
+	HgNeighbour *neighbour = &self;
 
-	if (state->next >= state->n)
+	if (state->self)
+		state->self = false;
+	else if (state->next < state->n)
+		neighbour = &state->neighbour[state->next++];
+	else
 		return false;
-	neighbour = &state->neighbour[state->next++];
 	if (HG_WANTED(rows, COL_NODE))
 		hg_rows_put_node(rows, COL_NODE, neighbour->node, values, nulls);
 	if (state->share)
@@ -52,8 +57,10 @@ hg_rows_neighbours_begin(HgRows *rows)
 	HgDir		dir = rows->args.kind == HG_ROWS_PARENTS ? HG_UP : HG_DOWN;
 
 	state->share = HG_WANTS_SHARE(rows, COL_SHARE);
-	state->n = hg_neighbours(&rows->q.view, rows->node, dir, rows->mcxt,
-							 &state->neighbour);
+	state->self = rows->args.include_self;
+	if (rows->args.max_depth > 0)
+		state->n = hg_neighbours(&rows->q.view, rows->node, dir, rows->mcxt,
+								 &state->neighbour);
 	rows->state = state;
 	rows->next = neighbours_next;
 }

@@ -382,5 +382,19 @@ SELECT proname, count(*), min(provolatile) AS volatility, min(proparallel) AS pa
       AND prosrc ~ '^hgraph_' AND proname !~ '^hgraph_'
     GROUP BY 1 ORDER BY 1;
 
+-- Indexes that are no more leave nothing behind in this backend
 SET client_min_messages = warning;
+DO $$
+BEGIN
+    FOR i IN 1 .. 300 LOOP
+        EXECUTE 'CREATE TEMP TABLE brief (parent int, child int);
+                 CREATE INDEX brief_graph ON brief USING hgraph (parent, child);
+                 INSERT INTO brief VALUES (1, 2)';
+        EXECUTE 'SELECT * FROM descendants(''brief_graph'', 1)';
+        DROP TABLE brief;
+    END LOOP;
+END
+$$;
+SELECT used_bytes < 40000 AS small FROM pg_backend_memory_contexts WHERE name = 'hierarchy images';
+
 DROP SCHEMA functions CASCADE;

@@ -383,16 +383,22 @@ sub heavy_step
 		[ 'truncate', "BEGIN;\n" . $twice->("TRUNCATE T;") . check($name, 1) . "COMMIT;\n" ],
 		[ 'truncate', "BEGIN;\n" . on('g', $name, 'TRUNCATE T;') . on('g', $name, $rows)
 			  . "\nROLLBACK;\n" ],
+		[ 'truncate', "BEGIN;\nSAVEPOINT a;\n" . on('g', $name, 'TRUNCATE T;') . on('g', $name, $rows) . "\n"
+			  . check($name, 1) . "ROLLBACK TO a;\n" . check($name, 1) . "COMMIT;\n" ],
 		[ 'truncate and copy freeze', "BEGIN;\nCREATE TEMP TABLE kept ON COMMIT DROP AS SELECT * FROM g_$name;\n"
 			  . "\\copy kept TO '$kept'\nTRUNCATE g_$name;\n\\copy g_$name FROM '$kept' (FREEZE)\nCOMMIT;\n" ],
 		[ 'reindex', "REINDEX INDEX $name;\n" ],
 		[ 'reindex', "REINDEX INDEX CONCURRENTLY $name;\n" ],
+		[ 'reindex', "BEGIN;\nREINDEX INDEX $name;\n" . check($name, 1) . on('g', $name, move_one($g))
+			  . "\nROLLBACK;\n" ],
 		[ 'vacuum', "VACUUM (INDEX_CLEANUP ON) g_$name;\n" ],
 		[ 'vacuum full', "VACUUM FULL g_$name;\n" ],
 		[ 'cluster', "CLUSTER g_$name USING g_$name\_pkey;\n" ],
 		[ 'rewrite', "ALTER TABLE g_$name ALTER payload TYPE "
 			  . pick('bigint', 'int', 'numeric') . ";\n" ],
 		[ 'rebuild', "BEGIN;\nDROP INDEX $name;\n$g->{create};\nCOMMIT;\n" ],
+		[ 'rebuild', "BEGIN;\nSAVEPOINT a;\nDROP INDEX $name;\n$g->{create};\n" . on('g', $name, $rows) . "\n"
+			  . check($name, 1) . "ROLLBACK TO a;\n" . check($name, 1) . "COMMIT;\n" ],
 		[ 'rebuild', "DROP INDEX $name;\nUPDATE g_$name SET payload = payload + 1;\n$g->{create};\n" ],
 		[ 'rebuild', "DROP INDEX $name;\nBEGIN;\nSAVEPOINT a;\n" . on('s', $name, $change)
 			  . "\nSELECT oracle.cyclic_$name() AND $g->{acyclic} = 1 AS cyclic \\gset\n"

@@ -13,6 +13,33 @@ my $seed = seed();
 my $node = start_node('badinput');
 my $s = session($node);
 
+# cancelled(session, sql, timeout, limit, name): the statement must be cancelled
+# by a timeout, and end within the limit; milliseconds.  The machine may be busy
+# with something else for a moment, so it gets three tries.
+sub cancelled
+{
+	my ($session, $sql, $timeout, $limit, $name) = @_;
+	my @tries;
+
+	foreach (1 .. 3)
+	{
+		my $t0 = Time::HiRes::time();
+		my (undef, $err) = $session->try("SET statement_timeout = '${timeout}ms'; $sql");
+		my $took = (Time::HiRes::time() - $t0) * 1000;
+
+		$session->query('RESET statement_timeout');
+		if ($err =~ /ERROR:  57014:/ && $took < $limit)
+		{
+			pass($name);
+			return;
+		}
+		push @tries, sprintf('%.0f ms, %s', $took, $err =~ /ERROR:  (.*)/ ? $1 : 'no error');
+	}
+	fail($name);
+	diag("timeout $timeout ms, limit $limit ms:", map { "\n\t$_" } @tries);
+	return;
+}
+
 #
 # A chain a million edges deep
 #
@@ -34,13 +61,9 @@ foreach my $part (0.15, 0.4, 0.65)
 {
 	# The whole command ends soon after, wherever it is.
 	my $timeout = int($build * $part) || 1;
-	$s->query('DROP INDEX IF EXISTS chain_graph');
-	my $t0 = Time::HiRes::time();
-	fails($s, "SET statement_timeout = '${timeout}ms'; $create", '57014',
-		"CREATE INDEX is cancelled after $part of its time");
-	my $took = (Time::HiRes::time() - $t0) * 1000;
-	$s->query('RESET statement_timeout');
-	cmp_ok($took, '<', $timeout + 0.3 * $build + 200, "and at once ($took ms of $build)");
+
+	cancelled($s, "DROP INDEX IF EXISTS chain_graph; $create", $timeout,
+		$timeout + 0.3 * $build + 100, "CREATE INDEX is cancelled after $part of its time");
 }
 $s->query("DROP INDEX IF EXISTS chain_graph; $create");
 
@@ -71,15 +94,11 @@ foreach my $w (@walks)
 foreach my $w (@walks)
 {
 	my ($name, $sql) = @$w;
-	my $all = milliseconds($s, $sql);
+	my ($all) = sort { $a <=> $b } map { milliseconds($s, $sql) } 1, 2;
 	my $timeout = int($all / 5);
 
 	next if $timeout < 2;
-	my $t0 = Time::HiRes::time();
-	fails($s, "SET statement_timeout = '${timeout}ms'; $sql", '57014', "$name is cancelled");
-	my $took = (Time::HiRes::time() - $t0) * 1000;
-	$s->query('RESET statement_timeout');
-	cmp_ok($took, '<', 0.7 * $all + 60, "$name is cancelled at once ($took ms of $all)");
+	cancelled($s, $sql, $timeout, 0.7 * $all + 30, "$name is cancelled at once");
 	is($s->query("SELECT count(*) FROM hierarchy.descendants('chain', 1, max_depth => 3)"),
 		3, "and all is well after that");
 }
@@ -92,10 +111,7 @@ foreach my $sql (
 	"SELECT count(*) FROM chain WHERE hierarchy.within('chain', child, parent)
 		AND NOT hierarchy.within('chain', child, 1::bigint)")
 {
-	my $t0 = Time::HiRes::time();
-	fails($s, "SET statement_timeout = '200ms'; $sql", '57014', $sql);
-	cmp_ok(Time::HiRes::time() - $t0, '<', 2, 'at once');
-	$s->query('RESET statement_timeout');
+	cancelled($s, $sql, 200, 1000, $sql =~ s/\s+/ /gr);
 }
 is($s->query("SELECT count(*) FROM (SELECT * FROM hierarchy.closure('chain') LIMIT 5) x"), 5, 'LIMIT');
 
@@ -110,9 +126,8 @@ like(($s->wait)[1], qr/57014/, 'pg_cancel_backend');
 
 # First use in a connection loads the image, which takes its time.
 my $fresh = session($node);
-fails($fresh, "SET statement_timeout = '15ms'; SELECT hierarchy.within('chain', 1, 2)", '57014',
-	'loading is cancelled');
-is($fresh->query("RESET statement_timeout; SELECT hierarchy.within('chain', 2, 1)"), 't', 'and done again');
+cancelled($fresh, "SELECT hierarchy.within('chain', 1, 2)", 15, 150, 'loading is cancelled');
+is($fresh->query("SELECT hierarchy.within('chain', 2, 1)"), 't', 'and done again');
 $fresh->quit;
 
 # The cycle check walks as far.
@@ -123,10 +138,8 @@ $err = fails($s, "UPDATE chain SET parent = $end WHERE child = 2", '23514', 'the
 	qr/1000000 edges/);
 cmp_ok(length $err, '<', 700, 'with a short message');
 my $check = milliseconds($other, "DO \$\$BEGIN INSERT INTO chain VALUES ($end, 1); EXCEPTION WHEN check_violation THEN NULL; END\$\$");
-my $cancel = int($check / 4) || 1;
-fails($other, "SET statement_timeout = '${cancel}ms'; INSERT INTO chain VALUES ($end, 1)", '57014',
-	"the cycle check is cancelled ($cancel of $check ms)");
-$other->query('RESET statement_timeout');
+cancelled($other, "INSERT INTO chain VALUES ($end, 1)", int($check / 4) || 1, 0.8 * $check + 30,
+	'the cycle check is cancelled');
 
 #
 # A cycle of a hundred thousand nodes
@@ -162,9 +175,7 @@ INSERT INTO diamond SELECT 3 * i + a, 3 * i + b FROM generate_series(0, 39) i,
 SQL
 is($s->query("SELECT count(*) FROM (SELECT * FROM hierarchy.paths('diamond', 120) LIMIT 1000) x"), 1000,
 	'the first of 2^40 paths');
-fails($s, "SET statement_timeout = '200ms'; SELECT count(*) FROM hierarchy.paths('diamond', 120)", '57014',
-	'all of 2^40 paths');
-$s->query('RESET statement_timeout');
+cancelled($s, "SELECT count(*) FROM hierarchy.paths('diamond', 120)", 200, 1000, 'all of 2^40 paths');
 is($s->query("SELECT count(*), max(depth) FROM hierarchy.descendants('diamond', 0)"), '120|80',
 	'descendants do not count paths');
 fails($s, 'INSERT INTO diamond VALUES (120, 0)', '23514', 'nor does the cycle check');

@@ -93,6 +93,31 @@ else
 	cmp_ok($took[ @took / 2 ], '<=', 20, 'catching up is quick');
 }
 is($held->query($by_index), $s->query($by_rows), 'right after all of it');
+
+# A statement may be cancelled anywhere, loading and catching up included.
+my ($cancelled, $wrong) = (0, 0);
+foreach my $round (1 .. 12)
+{
+	my $new = session($node);
+
+	$s->query("UPDATE edge SET parent = 1 + int4(floor(random() * $groups)) WHERE id > $groups AND random() < 0.02");
+	$s->query('VACUUM edge') if $round % 2 == 0;
+	foreach my $session ($held, $new)
+	{
+		foreach my $try (1 .. 3)
+		{
+			my $timeout = 1 + int(rand(1 + $edges / 8000));
+			my ($out, $err) = $session->try("SET statement_timeout = $timeout; SELECT count(*) FROM hierarchy.descendants('edge', 1)");
+
+			$cancelled++ if $err =~ /57014/;
+		}
+		$session->query('RESET statement_timeout');
+		$wrong++ if $session->query($by_index) ne $s->query($by_rows);
+	}
+	$new->quit;
+}
+cmp_ok($cancelled, '>', 5, 'statements were cancelled');
+is($wrong, 0, 'and did no harm');
 is($s->query("SELECT * FROM hierarchy.verify('edge')"), '', 'nothing wrong');
 is(server_died($node), '', 'no process crashed');
 $_->quit foreach $s, $held;
