@@ -6,8 +6,9 @@
 # accept it.  After the step every function is compared with the oracle, in
 # the transaction, after it, or both.  The writers stay connected, so their
 # images live through everything.  Readers under REPEATABLE READ stay open
-# across many steps and must stay with their snapshot; from time to time a new
-# connection compares everything.
+# across many steps and must stay with their snapshot, some of them as a role
+# that sees part of the rows only; from time to time a new connection compares
+# everything.
 #
 # HIERARCHY_SEED repeats a run, HIERARCHY_STEPS makes it longer.
 
@@ -263,6 +264,15 @@ sub check
 		join(', ', @o), int(rand(1000)));
 }
 
+# The same as a role to which a policy applies.
+sub check_as_viewer
+{
+	my ($name) = @_;
+
+	return "SET ROLE viewer;\nSET oracle.modulus = " . (2 + int(rand(4))) . ";\n"
+	  . check($name, chance(0.5), 'policy') . "RESET ROLE;\n";
+}
+
 my $step = 0;
 my $heavy = 0;
 my %done;
@@ -418,6 +428,9 @@ sub heavy_step
 
 # Set up the graphs.
 $node->safe_psql('postgres', <<'SQL');
+CREATE ROLE viewer;
+GRANT USAGE ON SCHEMA oracle TO viewer;
+GRANT SELECT ON oracle.universe TO viewer;
 CREATE FUNCTION oracle.drain(c refcursor) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
 	line text;
@@ -453,6 +466,9 @@ CREATE $unlogged TABLE g_$name (id int PRIMARY KEY, parent $g->{column}, child $
 	active boolean DEFAULT true, payload bigint DEFAULT 0) WITH (fillfactor = 60);
 CREATE TABLE s_$name (LIKE g_$name INCLUDING DEFAULTS, PRIMARY KEY (id));
 $g->{create};
+ALTER TABLE g_$name ENABLE ROW LEVEL SECURITY;
+CREATE POLICY part ON g_$name TO viewer USING (id % current_setting('oracle.modulus')::int <> 0);
+GRANT SELECT ON g_$name TO viewer;
 SELECT oracle.install('$name', '$g->{key}', @{[ $bool->($g->{weight}) ]},
 	@{[ $bool->($g->{validity}) ]}, @{[ $bool->($g->{primary}) ]},
 	@{[ $bool->($g->{label}) ]}, @{[ $bool->($g->{acyclic}) ]}, '$g->{predicate}');
@@ -466,6 +482,7 @@ SQL
 
 my @writers = (session($node), session($node));
 my ($reader, $late, $late_age);
+my $older = session($node);
 my $reader_age = 0;
 my (%refused, $accepted, @problems);
 my $comparisons = 0;
@@ -529,10 +546,16 @@ while ($step < $steps_wanted && @problems == 0)
 		}
 		if ($late) { $late->quit; undef $late; }
 		$reader_age = 0;
+		# A snapshot older than the indexes to come, which holds no lock.
+		$older->query("BEGIN ISOLATION LEVEL REPEATABLE READ;\nSELECT WHERE false") if $block % 2 == 0;
 		foreach my $w (0, 1)
 		{
 			my @mine = grep { $graph{$_}{writer} == $w } @names;
-			push @turns, [ $writers[$w], "writer $w", join '', map { heavy_step(pick(@mine)) } 1 .. 3 ];
+			my $sql = join '', map { heavy_step(pick(@mine)) } 1 .. 3;
+
+			# would wait for the snapshot
+			$sql =~ s/INDEX CONCURRENTLY/INDEX/g if $block % 2 == 0;
+			push @turns, [ $writers[$w], "writer $w", $sql ];
 		}
 	}
 	else
@@ -554,6 +577,7 @@ while ($step < $steps_wanted && @problems == 0)
 		elsif ($reader_age % 2 == 0 || $block % 9 == 8)
 		{
 			$sql = join '', map { check($_, chance(0.5)) } @names[ $block % 3, 3 + $block % 3 ];
+			$sql .= check_as_viewer($_) foreach @names[ rand(@names), rand(@names) ];
 		}
 		if ($reader_age++ == 5)
 		{
@@ -577,6 +601,14 @@ while ($step < $steps_wanted && @problems == 0)
 	$_->[0]->send($_->[2]) foreach @turns;
 	judge($_->[1], $_->[2], $_->[0]->wait) foreach @turns;
 
+	if ($block % 18 == 0)
+	{
+		# verify refuses to judge an index by a snapshot that is older
+		my $sql = join '', map { check($_, 1, 'policy') } @names;
+
+		$sql .= check_as_viewer(pick(@names)) . "COMMIT;\n" . check(pick(@names), 1);
+		judge('older reader', $sql, $older->try($sql));
+	}
 	if ($block % 12 == 0)
 	{
 		my $fresh = session($node);
@@ -617,6 +649,6 @@ is(server_died($node), '', 'no process crashed');
 diag(sprintf '%d steps, %d comparisons, %d refused, %d s', $step, $comparisons,
 	eval { my $n = 0; $n += $_ foreach values %refused; $n }, time - $t0);
 
-$_->quit foreach grep { defined } @writers, $reader, $late;
+$_->quit foreach grep { defined } @writers, $reader, $late, $older;
 $node->stop;
 done_testing();

@@ -13,8 +13,9 @@
 -- It does all comparisons as one bag difference, which is EXCEPT ALL in both
 -- directions: what a function returns counts +1, what it should -1.
 --
--- There are three editions of it, which call the functions in FROM, in the
--- select list, and with nodes of type text.
+-- There are four editions of it, which call the functions in FROM, in the
+-- select list, with nodes of type text, and (in FROM again) without verify,
+-- which is not for those to whom a policy applies, nor for old snapshots.
 
 CREATE SCHEMA oracle;
 
@@ -121,7 +122,7 @@ END $body$ $f$,
 		CASE WHEN validity THEN 'valid' ELSE 'NULL::daterange' END,
 		predicate);
 
-	FOREACH edition IN ARRAY ARRAY['from', 'list', 'text'] LOOP
+	FOREACH edition IN ARRAY ARRAY['from', 'list', 'text', 'policy'] LOOP
 		node_type := CASE WHEN edition = 'text' OR key_type LIKE 'text%' THEN 'text'
 						  WHEN key_type IN ('int4', 'int8') THEN 'int8'
 						  ELSE key_type END;
@@ -214,7 +215,8 @@ $q$,
 			format('SELECT ''graph_stats'', row(nodes, edges, roots, leaves, multi_parent_nodes, '
 				   'CASE WHEN nodes > 0 THEN max_depth END, entries - dead_entries)::text, 1 '
 				   'FROM hierarchy.graph_stats(%s) WHERE plain', g),
-			format('SELECT ''verify'', row(problem, detail)::text, 1 FROM hierarchy.verify(%s)', g),
+			CASE WHEN edition <> 'policy' THEN
+				format('SELECT ''verify'', row(problem, detail)::text, 1 FROM hierarchy.verify(%s)', g) END,
 			-- what they should say
 			'SELECT ''within'', row(x.a, x.b, exists(SELECT FROM r WHERE r.a = x.b AND r.b = x.a))::text, -1 FROM pair x',
 			'SELECT ''parents'', row(x.k, row(d.p, d.w::float8::numeric))::text, -1 FROM x JOIN d ON d.c = x.k',
