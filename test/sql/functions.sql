@@ -382,6 +382,22 @@ SELECT proname, count(*), min(provolatile) AS volatility, min(proparallel) AS pa
       AND prosrc ~ '^hgraph_' AND proname !~ '^hgraph_'
     GROUP BY 1 ORDER BY 1;
 
+-- A statement does not see what a function within it writes, not even on heap
+-- pages that were marked all-visible when it began
+CREATE TABLE steady (parent int, child int);
+CREATE INDEX steady_graph ON steady USING hgraph (parent, child);
+INSERT INTO steady VALUES (1, 2);
+VACUUM steady;
+CREATE FUNCTION add_child(i int) RETURNS void VOLATILE LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO steady VALUES (1, 100 + i);
+    PERFORM count(*) FROM children('steady', 1);
+END
+$$;
+SELECT i, add_child(i), (SELECT count(*) FROM children('steady', 1 + 0 * i)), within('steady', 100 + i, 1)
+  FROM generate_series(1, 3) i;
+SELECT count(*) FROM children('steady', 1);
+
 -- Indexes that are no more leave nothing behind in this backend
 SET client_min_messages = warning;
 DO $$
