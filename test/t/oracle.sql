@@ -196,8 +196,8 @@ $q$,
 			-- what the functions say
 			format('SELECT ''within'' AS func, row(x.a, x.b, hierarchy.within(%s, %s, %s, %s))::text AS line, 1 AS n FROM pair x',
 				   g, ka, kb, deep),
-			oracle.call(edition, 'parents', 'f.node, f.share', format('%s, %s, %s', g, k, filters), 'x.k', 'x'),
-			oracle.call(edition, 'children', 'f.node, f.share', format('%s, %s, %s', g, k, filters), 'x.k', 'x'),
+			oracle.call(edition, 'parents', 'f.node, f.share', format('%s, %s, %s', g, k, self), 'x.k', 'x'),
+			oracle.call(edition, 'children', 'f.node, f.share', format('%s, %s, %s', g, k, self), 'x.k', 'x'),
 			oracle.call(edition, 'ancestors', 'f.node, f.depth, f.share', format('%s, %s, %s', g, k, self), 'x.k', 'x'),
 			oracle.call(edition, 'descendants', 'f.node, f.depth, f.share', format('%s, %s, %s', g, k, self), 'x.k', 'x'),
 			oracle.call(edition, 'leaves', 'f.node', format('%s, %s, %s', g, k, self), 'x.k', 'x'),
@@ -219,8 +219,12 @@ $q$,
 				format('SELECT ''verify'', row(problem, detail)::text, 1 FROM hierarchy.verify(%s)', g) END,
 			-- what they should say
 			'SELECT ''within'', row(x.a, x.b, exists(SELECT FROM r WHERE r.a = x.b AND r.b = x.a))::text, -1 FROM pair x',
-			'SELECT ''parents'', row(x.k, row(d.p, d.w::float8::numeric))::text, -1 FROM x JOIN d ON d.c = x.k',
-			'SELECT ''children'', row(x.k, row(d.c, d.w::float8::numeric))::text, -1 FROM x JOIN d ON d.p = x.k',
+			'SELECT ''parents'', row(x.k, row(d.p, d.w::float8::numeric))::text, -1 FROM x JOIN d ON d.c = x.k '
+				'WHERE a_depth IS NULL OR a_depth > 0',
+			'SELECT ''children'', row(x.k, row(d.c, d.w::float8::numeric))::text, -1 FROM x JOIN d ON d.p = x.k '
+				'WHERE a_depth IS NULL OR a_depth > 0',
+			format('SELECT func, row(k, row(k, %s))::text, -1 FROM n, (VALUES (''parents''), (''children'')) v (func) '
+				   'WHERE a_self', CASE WHEN weight THEN '1::float8::numeric' ELSE 'NULL::numeric' END),
 			'SELECT ''ancestors'', row(b, row(a, depth, share))::text, -1 FROM r WHERE a <> b OR a_self',
 			'SELECT ''descendants'', row(a, row(b, depth, share))::text, -1 FROM r WHERE a <> b OR a_self',
 			'SELECT ''leaves'', row(a, b)::text, -1 FROM r JOIN leaf ON leaf.k = b WHERE a <> b OR a_self',
