@@ -15,22 +15,30 @@ DATA = sql/hierarchy--1.0.sql
 
 GRAPH_OBJS = \
 	src/graph/cycle.o \
+	src/graph/dag.o \
 	src/graph/dict.o \
+	src/graph/distinct.o \
 	src/graph/fold.o \
 	src/graph/image.o \
+	src/graph/link.o \
+	src/graph/masks.o \
 	src/graph/neighbours.o \
 	src/graph/overlay.o \
 	src/graph/paths.o \
 	src/graph/preorder.o \
+	src/graph/rollup.o \
+	src/graph/scc.o \
 	src/graph/share.o \
 	src/graph/stage.o \
 	src/graph/stats.o \
 	src/graph/view.o \
-	src/graph/walk.o
+	src/graph/walk.o \
+	src/graph/weighted.o
 
 OBJS = \
 	src/hierarchy.o \
 	src/guc.o \
+	src/memory.o \
 	$(GRAPH_OBJS) \
 	src/am/append.o \
 	src/am/build.o \
@@ -42,6 +50,19 @@ OBJS = \
 	src/am/vacuum.o \
 	src/am/validate.o \
 	src/types/hgraph.o \
+	src/types/hrollup.o \
+	src/types/hrollup_amount.o \
+	src/types/hrollup_cells.o \
+	src/types/hrollup_check.o \
+	src/types/hrollup_in.o \
+	src/types/hrollup_in_rows.o \
+	src/types/hrollup_merge.o \
+	src/types/hrollup_names.o \
+	src/types/hrollup_node.o \
+	src/types/hrollup_out.o \
+	src/types/hrollup_read.o \
+	src/types/hrollup_rows.o \
+	src/types/hrollup_wire.o \
 	src/cache/auth.o \
 	src/cache/cache.o \
 	src/cache/load.o \
@@ -67,6 +88,27 @@ OBJS = \
 	src/functions/verify.o \
 	src/functions/verify_entries.o \
 	src/functions/within.o \
+	src/rollup/aggregate.o \
+	src/rollup/collect.o \
+	src/rollup/collect_add.o \
+	src/rollup/collect_kind.o \
+	src/rollup/collect_merge.o \
+	src/rollup/collect_read.o \
+	src/rollup/collect_table.o \
+	src/rollup/collect_wire.o \
+	src/rollup/columns.o \
+	src/rollup/decimal.o \
+	src/rollup/drilldown.o \
+	src/rollup/explain.o \
+	src/rollup/facts.o \
+	src/rollup/finish.o \
+	src/rollup/order.o \
+	src/rollup/passes.o \
+	src/rollup/result.o \
+	src/rollup/table.o \
+	src/rollup/view.o \
+	src/rollup/view_sql.o \
+	src/rollup/wide.o \
 	src/planner/exec.o \
 	src/planner/count.o \
 	src/planner/scan.o \
@@ -101,7 +143,7 @@ TAP_TESTS = 1
 PROVE_TESTS = test/t/*.pl
 
 # Programs that test src/graph without a server
-UNIT_TESTS = test/unit/build/graph_test
+UNIT_TESTS = test/unit/build/graph_test test/unit/build/rollup_test
 
 EXTRA_CLEAN = test/unit/build
 
@@ -119,7 +161,7 @@ $(OBJS) $(OBJS:.o=.bc): $(SOURCE_HEADERS)
 .PHONY: unit
 unit: $(UNIT_TESTS)
 
-test/unit/build/%: test/unit/%.c $(GRAPH_OBJS:.o=.c) $(SOURCE_HEADERS)
+test/unit/build/%: test/unit/%.c $(GRAPH_OBJS:.o=.c) $(SOURCE_HEADERS) $(wildcard $(srcdir)/test/unit/*.h)
 	@mkdir -p $(@D)
 	$(CC) -std=gnu99 -g -O1 -Wall -Wextra -I$(srcdir)/src -o $@ $< $(GRAPH_OBJS:%.o=$(srcdir)/%.c) -lm
 

@@ -9,45 +9,56 @@
 SELECT greatest(:nodes / 10000, 1) AS networks,
 	   greatest(:nodes / 500, 2) AS organisations,
 	   greatest(:nodes / 20, 4) AS accounts \gset
-SELECT :nodes - :networks - :organisations - :accounts AS prescribers,
-	   :networks AS first_organisation,
+SELECT :networks AS first_organisation,
 	   :networks + :organisations AS first_account,
 	   :networks + :organisations + :accounts AS first_prescriber \gset
 
 -- Rows in the order of a natural load: parents first, level by level; both
 -- rows of a prescriber with two parents stand together.  Networks have no
 -- parent: their rows only make them known.
+CREATE FUNCTION bench.make_edges(edges regclass, nodes bigint, seed float8) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+	networks      bigint := greatest(nodes / 10000, 1);
+	organisations bigint := greatest(nodes / 500, 2);
+	accounts      bigint := greatest(nodes / 20, 4);
+	first_organisation bigint := networks;
+	first_account      bigint := networks + organisations;
+	first_prescriber   bigint := networks + organisations + accounts;
+BEGIN
+	PERFORM setseed(seed);
+	EXECUTE format($f$
+		INSERT INTO %s
+		SELECT NULL, n FROM generate_series(1, %s) n
+		$f$, edges, networks);
+	EXECUTE format($f$
+		INSERT INTO %s
+		SELECT 1 + floor(%s * random() ^ 2), %s + n FROM generate_series(1, %s) n
+		$f$, edges, networks, first_organisation, organisations);
+	EXECUTE format($f$
+		INSERT INTO %s
+		SELECT %s + 1 + floor(%s * random() ^ 1.5), %s + n FROM generate_series(1, %s) n
+		$f$, edges, first_organisation, organisations, first_account, accounts);
+	EXECUTE format($f$
+		INSERT INTO %1$s
+		WITH prescriber AS MATERIALIZED (
+			SELECT %4$s + n AS id,
+				   floor(%3$s * random() ^ 1.6)::bigint AS account,
+				   floor(%3$s * random() ^ 1.6)::bigint AS other,
+				   n %% 10 = 0 AS has_two
+			FROM generate_series(1, %5$s) n)
+		SELECT %2$s + 1 + p.account, p.id
+		FROM (SELECT id, account, 1 AS nth FROM prescriber
+			  UNION ALL
+			  SELECT id, CASE other WHEN account THEN (account + 1) %% %3$s ELSE other END, 2
+			  FROM prescriber WHERE has_two) p
+		ORDER BY p.id, p.nth
+		$f$, edges, first_account, accounts, first_prescriber, nodes - first_prescriber);
+END
+$$;
+
 CREATE TABLE bench.source (parent_id bigint, child_id bigint NOT NULL);
-
-SELECT setseed((:seed % 1000000) / 1000000.0) \g /dev/null
-
-INSERT INTO bench.source
-SELECT NULL, n FROM generate_series(1, :networks) n;
-
-INSERT INTO bench.source
-SELECT 1 + floor(:networks * random() ^ 2), :first_organisation + n
-FROM generate_series(1, :organisations) n;
-
-INSERT INTO bench.source
-SELECT :first_organisation + 1 + floor(:organisations * random() ^ 1.5), :first_account + n
-FROM generate_series(1, :accounts) n;
-
-CREATE TEMPORARY TABLE prescriber AS
-SELECT :first_prescriber + n AS id,
-	   floor(:accounts * random() ^ 1.6)::bigint AS account,
-	   floor(:accounts * random() ^ 1.6)::bigint AS other,
-	   n % 10 = 0 AS has_two
-FROM generate_series(1, :prescribers) n;
-
-INSERT INTO bench.source
-SELECT :first_account + 1 + p.account, p.id
-FROM (SELECT id, account, 1 AS nth FROM prescriber
-	  UNION ALL
-	  SELECT id, CASE other WHEN account THEN (account + 1) % :accounts ELSE other END, 2
-	  FROM prescriber WHERE has_two) p
-ORDER BY p.id, p.nth;
-
-DROP TABLE prescriber;
+SELECT bench.make_edges('bench.source', :nodes, (:seed % 1000000) / 1000000.0) \g /dev/null
 VACUUM (FREEZE, ANALYZE) bench.source;
 
 -- Where the levels begin, for the tests.

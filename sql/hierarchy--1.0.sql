@@ -869,3 +869,759 @@ AS 'MODULE_PATHNAME', 'hgraph_verify';
 
 COMMENT ON FUNCTION @extschema@.verify(@extschema@.hgraph) IS
 'checks that index and table agree and that the graph has no cycle; no rows when all is well';
+
+-- Rollup: the type hrollup
+
+CREATE TYPE @extschema@.hrollup;
+
+CREATE FUNCTION @extschema@.hrollup_in(cstring) RETURNS @extschema@.hrollup
+AS 'MODULE_PATHNAME', 'hgraph_hrollup_in' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION @extschema@.hrollup_in(cstring) IS 'I/O';
+
+CREATE FUNCTION @extschema@.hrollup_out(@extschema@.hrollup) RETURNS cstring
+AS 'MODULE_PATHNAME', 'hgraph_hrollup_out' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION @extschema@.hrollup_out(@extschema@.hrollup) IS 'I/O';
+
+-- STABLE, as texts go by the encoding of the client
+CREATE FUNCTION @extschema@.hrollup_recv(internal) RETURNS @extschema@.hrollup
+AS 'MODULE_PATHNAME', 'hgraph_hrollup_recv' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION @extschema@.hrollup_recv(internal) IS 'I/O';
+
+CREATE FUNCTION @extschema@.hrollup_send(@extschema@.hrollup) RETURNS bytea
+AS 'MODULE_PATHNAME', 'hgraph_hrollup_send' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION @extschema@.hrollup_send(@extschema@.hrollup) IS 'I/O';
+
+CREATE TYPE @extschema@.hrollup (
+	INPUT = @extschema@.hrollup_in,
+	OUTPUT = @extschema@.hrollup_out,
+	RECEIVE = @extschema@.hrollup_recv,
+	SEND = @extschema@.hrollup_send,
+	INTERNALLENGTH = VARIABLE,
+	ALIGNMENT = int4,
+	STORAGE = extended
+);
+COMMENT ON TYPE @extschema@.hrollup IS
+'the result of a rollup: own and total amounts of nodes, by key';
+
+CREATE FUNCTION @extschema@.hrollup_add(@extschema@.hrollup, @extschema@.hrollup)
+RETURNS @extschema@.hrollup
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10000
+AS 'MODULE_PATHNAME', 'hgraph_hrollup_add';
+COMMENT ON FUNCTION @extschema@.hrollup_add(@extschema@.hrollup, @extschema@.hrollup) IS
+'implementation of + operator';
+
+CREATE OPERATOR @extschema@.+ (
+	LEFTARG = @extschema@.hrollup, RIGHTARG = @extschema@.hrollup,
+	FUNCTION = @extschema@.hrollup_add,
+	COMMUTATOR = OPERATOR(@extschema@.+)
+);
+COMMENT ON OPERATOR @extschema@.+ (@extschema@.hrollup, @extschema@.hrollup) IS
+'add up rollups of the same graph and mode';
+
+CREATE AGGREGATE @extschema@.sum(@extschema@.hrollup) (
+	SFUNC = @extschema@.hrollup_add,
+	STYPE = @extschema@.hrollup,
+	COMBINEFUNC = @extschema@.hrollup_add,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE @extschema@.sum(@extschema@.hrollup) IS
+'sum of rollups of the same graph and mode';
+
+CREATE FUNCTION @extschema@.hrollup_total(@extschema@.hrollup, bigint) RETURNS numeric
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100
+AS 'MODULE_PATHNAME', 'hgraph_hrollup_total_int8';
+COMMENT ON FUNCTION @extschema@.hrollup_total(@extschema@.hrollup, bigint) IS
+'implementation of -> operator';
+
+CREATE OPERATOR @extschema@.-> (
+	LEFTARG = @extschema@.hrollup, RIGHTARG = bigint,
+	FUNCTION = @extschema@.hrollup_total
+);
+COMMENT ON OPERATOR @extschema@.-> (@extschema@.hrollup, bigint) IS
+'total of a node, NULL when it has no facts';
+
+CREATE FUNCTION @extschema@.hrollup_total(@extschema@.hrollup, uuid) RETURNS numeric
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100
+AS 'MODULE_PATHNAME', 'hgraph_hrollup_total_uuid';
+COMMENT ON FUNCTION @extschema@.hrollup_total(@extschema@.hrollup, uuid) IS
+'implementation of -> operator';
+
+CREATE OPERATOR @extschema@.-> (
+	LEFTARG = @extschema@.hrollup, RIGHTARG = uuid,
+	FUNCTION = @extschema@.hrollup_total
+);
+COMMENT ON OPERATOR @extschema@.-> (@extschema@.hrollup, uuid) IS
+'total of a node, NULL when it has no facts';
+
+CREATE FUNCTION @extschema@.hrollup_total(@extschema@.hrollup, text) RETURNS numeric
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100
+AS 'MODULE_PATHNAME', 'hgraph_hrollup_total_text';
+COMMENT ON FUNCTION @extschema@.hrollup_total(@extschema@.hrollup, text) IS
+'implementation of -> operator';
+
+CREATE OPERATOR @extschema@.-> (
+	LEFTARG = @extschema@.hrollup, RIGHTARG = text,
+	FUNCTION = @extschema@.hrollup_total
+);
+COMMENT ON OPERATOR @extschema@.-> (@extschema@.hrollup, text) IS
+'total of a node, NULL when it has no facts';
+
+-- Rows of a rollup.  Each function comes twice, for the reason that closure
+-- does.
+
+CREATE FUNCTION @extschema@.each(
+	r @extschema@.hrollup,
+	key_type anyelement)
+RETURNS TABLE (
+	node anyelement,
+	depth integer,
+	own numeric,
+	total numeric,
+	own_count bigint,
+	total_count numeric)
+LANGUAGE C IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE
+COST 1000 ROWS 10000
+AS 'MODULE_PATHNAME', 'hgraph_hrollup_each';
+
+COMMENT ON FUNCTION @extschema@.each(@extschema@.hrollup, anyelement) IS
+'every node that has facts at or below it, with its own and total amounts';
+
+CREATE FUNCTION @extschema@.each(
+	r @extschema@.hrollup)
+RETURNS TABLE (
+	node bigint,
+	depth integer,
+	own numeric,
+	total numeric,
+	own_count bigint,
+	total_count numeric)
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+COST 1000 ROWS 10000
+AS 'MODULE_PATHNAME', 'hgraph_hrollup_each';
+
+COMMENT ON FUNCTION @extschema@.each(@extschema@.hrollup) IS
+'every node that has facts at or below it, with its own and total amounts; nodes are bigint';
+
+CREATE FUNCTION @extschema@.each_stats(
+	r @extschema@.hrollup,
+	key_type anyelement)
+RETURNS TABLE (
+	node anyelement,
+	depth integer,
+	own numeric,
+	total numeric,
+	own_count bigint,
+	total_count numeric,
+	own_min numeric,
+	total_min numeric,
+	own_max numeric,
+	total_max numeric,
+	own_avg numeric,
+	total_avg numeric)
+LANGUAGE C IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE
+COST 2000 ROWS 10000
+AS 'MODULE_PATHNAME', 'hgraph_hrollup_each_stats';
+
+COMMENT ON FUNCTION @extschema@.each_stats(@extschema@.hrollup, anyelement) IS
+'the same as each, with least, greatest and average values';
+
+CREATE FUNCTION @extschema@.each_stats(
+	r @extschema@.hrollup)
+RETURNS TABLE (
+	node bigint,
+	depth integer,
+	own numeric,
+	total numeric,
+	own_count bigint,
+	total_count numeric,
+	own_min numeric,
+	total_min numeric,
+	own_max numeric,
+	total_max numeric,
+	own_avg numeric,
+	total_avg numeric)
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+COST 2000 ROWS 10000
+AS 'MODULE_PATHNAME', 'hgraph_hrollup_each_stats';
+
+COMMENT ON FUNCTION @extschema@.each_stats(@extschema@.hrollup) IS
+'the same as each, with least, greatest and average values; nodes are bigint';
+
+CREATE FUNCTION @extschema@.each_of(
+	rollups @extschema@.hrollup[],
+	key_type anyelement)
+RETURNS TABLE (
+	node anyelement,
+	depth integer,
+	own numeric[],
+	total numeric[],
+	own_count bigint[],
+	total_count numeric[])
+LANGUAGE C IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE
+COST 2000 ROWS 10000
+AS 'MODULE_PATHNAME', 'hgraph_hrollup_each_of';
+
+COMMENT ON FUNCTION @extschema@.each_of(@extschema@.hrollup[], anyelement) IS
+'several rollups of one graph side by side: every node of any of them';
+
+CREATE FUNCTION @extschema@.each_of(
+	rollups @extschema@.hrollup[])
+RETURNS TABLE (
+	node bigint,
+	depth integer,
+	own numeric[],
+	total numeric[],
+	own_count bigint[],
+	total_count numeric[])
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+COST 2000 ROWS 10000
+AS 'MODULE_PATHNAME', 'hgraph_hrollup_each_of';
+
+COMMENT ON FUNCTION @extschema@.each_of(@extschema@.hrollup[]) IS
+'several rollups of one graph side by side: every node of any of them; nodes are bigint';
+
+CREATE FUNCTION @extschema@.compare_rollup(
+	rollup_before @extschema@.hrollup,
+	rollup_after @extschema@.hrollup,
+	key_type anyelement)
+RETURNS TABLE (
+	node anyelement,
+	before numeric,
+	after numeric,
+	difference numeric)
+LANGUAGE C IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE
+COST 2000 ROWS 10000
+AS 'MODULE_PATHNAME', 'hgraph_hrollup_compare';
+
+COMMENT ON FUNCTION @extschema@.compare_rollup(@extschema@.hrollup, @extschema@.hrollup, anyelement) IS
+'totals of two rollups of the same graph and mode, and how they differ';
+
+CREATE FUNCTION @extschema@.compare_rollup(
+	rollup_before @extschema@.hrollup,
+	rollup_after @extschema@.hrollup)
+RETURNS TABLE (
+	node bigint,
+	before numeric,
+	after numeric,
+	difference numeric)
+LANGUAGE C IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE
+COST 2000 ROWS 10000
+AS 'MODULE_PATHNAME', 'hgraph_hrollup_compare';
+
+COMMENT ON FUNCTION @extschema@.compare_rollup(@extschema@.hrollup, @extschema@.hrollup) IS
+'totals of two rollups of the same graph and mode, and how they differ; nodes are bigint';
+
+CREATE FUNCTION @extschema@.node_stats(
+	r @extschema@.hrollup,
+	node bigint,
+	OUT depth integer,
+	OUT own numeric,
+	OUT total numeric,
+	OUT own_count bigint,
+	OUT total_count numeric,
+	OUT own_min numeric,
+	OUT total_min numeric,
+	OUT own_max numeric,
+	OUT total_max numeric,
+	OUT own_avg numeric,
+	OUT total_avg numeric)
+RETURNS record
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100
+AS 'MODULE_PATHNAME', 'hgraph_hrollup_stats_int8';
+
+COMMENT ON FUNCTION @extschema@.node_stats(@extschema@.hrollup, bigint) IS
+'all figures of one node; NULLs when it has no facts';
+
+CREATE FUNCTION @extschema@.node_stats(
+	r @extschema@.hrollup,
+	node uuid,
+	OUT depth integer,
+	OUT own numeric,
+	OUT total numeric,
+	OUT own_count bigint,
+	OUT total_count numeric,
+	OUT own_min numeric,
+	OUT total_min numeric,
+	OUT own_max numeric,
+	OUT total_max numeric,
+	OUT own_avg numeric,
+	OUT total_avg numeric)
+RETURNS record
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100
+AS 'MODULE_PATHNAME', 'hgraph_hrollup_stats_uuid';
+
+COMMENT ON FUNCTION @extschema@.node_stats(@extschema@.hrollup, uuid) IS
+'all figures of one node; NULLs when it has no facts';
+
+CREATE FUNCTION @extschema@.node_stats(
+	r @extschema@.hrollup,
+	node text,
+	OUT depth integer,
+	OUT own numeric,
+	OUT total numeric,
+	OUT own_count bigint,
+	OUT total_count numeric,
+	OUT own_min numeric,
+	OUT total_min numeric,
+	OUT own_max numeric,
+	OUT total_max numeric,
+	OUT own_avg numeric,
+	OUT total_avg numeric)
+RETURNS record
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100
+AS 'MODULE_PATHNAME', 'hgraph_hrollup_stats_text';
+
+COMMENT ON FUNCTION @extschema@.node_stats(@extschema@.hrollup, text) IS
+'all figures of one node; NULLs when it has no facts';
+
+CREATE FUNCTION @extschema@.unmatched(
+	r @extschema@.hrollup,
+	OUT rows bigint,
+	OUT value numeric)
+RETURNS record
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100
+AS 'MODULE_PATHNAME', 'hgraph_hrollup_unmatched';
+
+COMMENT ON FUNCTION @extschema@.unmatched(@extschema@.hrollup) IS
+'facts without a node in the graph: how many, and their sum';
+
+CREATE FUNCTION @extschema@.reconcile(
+	r @extschema@.hrollup,
+	OUT grand_total numeric,
+	OUT root_total numeric,
+	OUT unmatched numeric,
+	OUT sharing numeric,
+	OUT unmatched_rows bigint,
+	OUT unstated_shares bigint)
+RETURNS record
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100
+AS 'MODULE_PATHNAME', 'hgraph_hrollup_reconcile';
+
+COMMENT ON FUNCTION @extschema@.reconcile(@extschema@.hrollup) IS
+'why the roots add up to what they do: root_total = grand_total - unmatched + sharing';
+
+-- Rollup: aggregates
+--
+-- Node and value are polymorphic, so that no type of value slips into another
+-- one by overload resolution; the functions check what they get.
+
+CREATE FUNCTION @extschema@.rollup_transition(
+	internal,
+	graph @extschema@.hgraph,
+	node anyelement,
+	value anycompatible)
+RETURNS internal
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'hgraph_rollup_transition';
+
+COMMENT ON FUNCTION @extschema@.rollup_transition(
+	internal, @extschema@.hgraph, anyelement, anycompatible) IS
+'aggregate transition function';
+
+CREATE FUNCTION @extschema@.rollup_transition(
+	internal,
+	graph @extschema@.hgraph,
+	node anyelement,
+	value anycompatible,
+	mode text)
+RETURNS internal
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'hgraph_rollup_transition';
+
+COMMENT ON FUNCTION @extschema@.rollup_transition(
+	internal, @extschema@.hgraph, anyelement, anycompatible, text) IS
+'aggregate transition function';
+
+CREATE FUNCTION @extschema@.rollup_transition(
+	internal,
+	graph @extschema@.hgraph,
+	node anyelement,
+	value anycompatible,
+	mode text,
+	as_of date)
+RETURNS internal
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'hgraph_rollup_transition';
+
+COMMENT ON FUNCTION @extschema@.rollup_transition(
+	internal, @extschema@.hgraph, anyelement, anycompatible, text, date) IS
+'aggregate transition function';
+
+CREATE FUNCTION @extschema@.rollup_count_transition(
+	internal,
+	graph @extschema@.hgraph,
+	node anyelement)
+RETURNS internal
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'hgraph_rollup_count_transition';
+
+COMMENT ON FUNCTION @extschema@.rollup_count_transition(
+	internal, @extschema@.hgraph, anyelement) IS
+'aggregate transition function';
+
+CREATE FUNCTION @extschema@.rollup_count_transition(
+	internal,
+	graph @extschema@.hgraph,
+	node anyelement,
+	mode text)
+RETURNS internal
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'hgraph_rollup_count_transition';
+
+COMMENT ON FUNCTION @extschema@.rollup_count_transition(
+	internal, @extschema@.hgraph, anyelement, text) IS
+'aggregate transition function';
+
+CREATE FUNCTION @extschema@.rollup_count_transition(
+	internal,
+	graph @extschema@.hgraph,
+	node anyelement,
+	mode text,
+	as_of date)
+RETURNS internal
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'hgraph_rollup_count_transition';
+
+COMMENT ON FUNCTION @extschema@.rollup_count_transition(
+	internal, @extschema@.hgraph, anyelement, text, date) IS
+'aggregate transition function';
+
+CREATE FUNCTION @extschema@.rollup_combine(internal, internal)
+RETURNS internal
+LANGUAGE C IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'hgraph_rollup_combine';
+
+COMMENT ON FUNCTION @extschema@.rollup_combine(internal, internal) IS
+'aggregate combine function';
+
+CREATE FUNCTION @extschema@.rollup_serialize(internal)
+RETURNS bytea
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'hgraph_rollup_serialize';
+
+COMMENT ON FUNCTION @extschema@.rollup_serialize(internal) IS
+'aggregate serialization function';
+
+CREATE FUNCTION @extschema@.rollup_deserialize(bytea, internal)
+RETURNS internal
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'hgraph_rollup_deserialize';
+
+COMMENT ON FUNCTION @extschema@.rollup_deserialize(bytea, internal) IS
+'aggregate deserialization function';
+
+CREATE FUNCTION @extschema@.rollup_final(internal)
+RETURNS @extschema@.hrollup
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL SAFE
+COST 100000
+AS 'MODULE_PATHNAME', 'hgraph_rollup_final';
+
+COMMENT ON FUNCTION @extschema@.rollup_final(internal) IS
+'aggregate final function';
+
+CREATE AGGREGATE @extschema@.rollup(
+	graph @extschema@.hgraph,
+	node anyelement,
+	value anycompatible)
+(
+	SFUNC = @extschema@.rollup_transition,
+	STYPE = internal,
+	SSPACE = 8192,
+	FINALFUNC = @extschema@.rollup_final,
+	COMBINEFUNC = @extschema@.rollup_combine,
+	SERIALFUNC = @extschema@.rollup_serialize,
+	DESERIALFUNC = @extschema@.rollup_deserialize,
+	PARALLEL = SAFE
+);
+
+COMMENT ON AGGREGATE @extschema@.rollup(
+	@extschema@.hgraph, anyelement, anycompatible) IS
+'own and total of values for every node, over a graph';
+
+CREATE AGGREGATE @extschema@.rollup(
+	graph @extschema@.hgraph,
+	node anyelement,
+	value anycompatible,
+	mode text)
+(
+	SFUNC = @extschema@.rollup_transition,
+	STYPE = internal,
+	SSPACE = 8192,
+	FINALFUNC = @extschema@.rollup_final,
+	COMBINEFUNC = @extschema@.rollup_combine,
+	SERIALFUNC = @extschema@.rollup_serialize,
+	DESERIALFUNC = @extschema@.rollup_deserialize,
+	PARALLEL = SAFE
+);
+
+COMMENT ON AGGREGATE @extschema@.rollup(
+	@extschema@.hgraph, anyelement, anycompatible, text) IS
+'own and total of values for every node, over a graph; modes are distinct, weighted, primary, paths';
+
+CREATE AGGREGATE @extschema@.rollup(
+	graph @extschema@.hgraph,
+	node anyelement,
+	value anycompatible,
+	mode text,
+	as_of date)
+(
+	SFUNC = @extschema@.rollup_transition,
+	STYPE = internal,
+	SSPACE = 8192,
+	FINALFUNC = @extschema@.rollup_final,
+	COMBINEFUNC = @extschema@.rollup_combine,
+	SERIALFUNC = @extschema@.rollup_serialize,
+	DESERIALFUNC = @extschema@.rollup_deserialize,
+	PARALLEL = SAFE
+);
+
+COMMENT ON AGGREGATE @extschema@.rollup(
+	@extschema@.hgraph, anyelement, anycompatible, text, date) IS
+'own and total of values for every node, over a graph, as of a day';
+
+CREATE AGGREGATE @extschema@.rollup(
+	graph @extschema@.hgraph,
+	node anyelement)
+(
+	SFUNC = @extschema@.rollup_count_transition,
+	STYPE = internal,
+	SSPACE = 8192,
+	FINALFUNC = @extschema@.rollup_final,
+	COMBINEFUNC = @extschema@.rollup_combine,
+	SERIALFUNC = @extschema@.rollup_serialize,
+	DESERIALFUNC = @extschema@.rollup_deserialize,
+	PARALLEL = SAFE
+);
+
+COMMENT ON AGGREGATE @extschema@.rollup(
+	@extschema@.hgraph, anyelement) IS
+'own and total number of rows for every node, over a graph';
+
+CREATE AGGREGATE @extschema@.rollup(
+	graph @extschema@.hgraph,
+	node anyelement,
+	mode text)
+(
+	SFUNC = @extschema@.rollup_count_transition,
+	STYPE = internal,
+	SSPACE = 8192,
+	FINALFUNC = @extschema@.rollup_final,
+	COMBINEFUNC = @extschema@.rollup_combine,
+	SERIALFUNC = @extschema@.rollup_serialize,
+	DESERIALFUNC = @extschema@.rollup_deserialize,
+	PARALLEL = SAFE
+);
+
+COMMENT ON AGGREGATE @extschema@.rollup(
+	@extschema@.hgraph, anyelement, text) IS
+'own and total number of rows for every node, over a graph; modes are distinct, weighted, primary, paths';
+
+CREATE AGGREGATE @extschema@.rollup(
+	graph @extschema@.hgraph,
+	node anyelement,
+	mode text,
+	as_of date)
+(
+	SFUNC = @extschema@.rollup_count_transition,
+	STYPE = internal,
+	SSPACE = 8192,
+	FINALFUNC = @extschema@.rollup_final,
+	COMBINEFUNC = @extschema@.rollup_combine,
+	SERIALFUNC = @extschema@.rollup_serialize,
+	DESERIALFUNC = @extschema@.rollup_deserialize,
+	PARALLEL = SAFE
+);
+
+COMMENT ON AGGREGATE @extschema@.rollup(
+	@extschema@.hgraph, anyelement, text, date) IS
+'own and total number of rows for every node, over a graph, as of a day';
+
+-- Rollup: everyday calls
+--
+-- rollup_table and drilldown run a query with the caller's condition, over
+-- whatever the caller names; what that calls need not be parallel safe.
+
+CREATE FUNCTION @extschema@.rollup_table(
+	graph @extschema@.hgraph,
+	source regclass,
+	key_column name,
+	value_column name DEFAULT NULL,
+	mode text DEFAULT 'distinct',
+	filter text DEFAULT NULL,
+	as_of date DEFAULT NULL)
+RETURNS @extschema@.hrollup
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL UNSAFE
+COST 100000
+AS 'MODULE_PATHNAME', 'hgraph_rollup_table';
+
+COMMENT ON FUNCTION @extschema@.rollup_table(
+	@extschema@.hgraph, regclass, name, name, text, text, date) IS
+'rolls up a column of a table or view, or counts its rows; filter is a condition on them';
+
+CREATE FUNCTION @extschema@.explain_rollup(
+	graph @extschema@.hgraph,
+	node bigint,
+	descendant bigint,
+	mode text DEFAULT NULL,
+	amount numeric DEFAULT 1,
+	as_of date DEFAULT NULL)
+RETURNS TABLE (
+	path bigint[],
+	shares numeric[],
+	share numeric,
+	contribution numeric)
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED
+COST 100 ROWS 10 SUPPORT @extschema@.rows_support
+AS 'MODULE_PATHNAME', 'hgraph_explain_rollup';
+
+COMMENT ON FUNCTION @extschema@.explain_rollup(
+	@extschema@.hgraph, bigint, bigint, text, numeric, date) IS
+'every path by which an amount of a descendant counts in the total of a node, and what it hands on';
+
+CREATE FUNCTION @extschema@.explain_rollup(
+	graph @extschema@.hgraph,
+	node uuid,
+	descendant uuid,
+	mode text DEFAULT NULL,
+	amount numeric DEFAULT 1,
+	as_of date DEFAULT NULL)
+RETURNS TABLE (
+	path uuid[],
+	shares numeric[],
+	share numeric,
+	contribution numeric)
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED
+COST 100 ROWS 10 SUPPORT @extschema@.rows_support
+AS 'MODULE_PATHNAME', 'hgraph_explain_rollup';
+
+COMMENT ON FUNCTION @extschema@.explain_rollup(
+	@extschema@.hgraph, uuid, uuid, text, numeric, date) IS
+'every path by which an amount of a descendant counts in the total of a node, and what it hands on';
+
+CREATE FUNCTION @extschema@.explain_rollup(
+	graph @extschema@.hgraph,
+	node text,
+	descendant text,
+	mode text DEFAULT NULL,
+	amount numeric DEFAULT 1,
+	as_of date DEFAULT NULL)
+RETURNS TABLE (
+	path text[],
+	shares numeric[],
+	share numeric,
+	contribution numeric)
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED
+COST 100 ROWS 10 SUPPORT @extschema@.rows_support
+AS 'MODULE_PATHNAME', 'hgraph_explain_rollup';
+
+COMMENT ON FUNCTION @extschema@.explain_rollup(
+	@extschema@.hgraph, text, text, text, numeric, date) IS
+'every path by which an amount of a descendant counts in the total of a node, and what it hands on';
+
+CREATE FUNCTION @extschema@.drilldown(
+	graph @extschema@.hgraph,
+	node bigint,
+	source regclass,
+	key_column name,
+	value_column name DEFAULT NULL,
+	mode text DEFAULT 'distinct',
+	filter text DEFAULT NULL,
+	as_of date DEFAULT NULL)
+RETURNS TABLE (
+	node bigint,
+	own numeric,
+	total numeric,
+	share_of_total numeric,
+	child_count bigint,
+	own_count bigint,
+	total_count numeric)
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL UNSAFE
+COST 10000 ROWS 10
+AS 'MODULE_PATHNAME', 'hgraph_drilldown';
+
+COMMENT ON FUNCTION @extschema@.drilldown(
+	@extschema@.hgraph, bigint, regclass, name, name, text, text, date) IS
+'the children of a node with their totals, computed from the facts of its subtree';
+
+CREATE FUNCTION @extschema@.drilldown(
+	graph @extschema@.hgraph,
+	node uuid,
+	source regclass,
+	key_column name,
+	value_column name DEFAULT NULL,
+	mode text DEFAULT 'distinct',
+	filter text DEFAULT NULL,
+	as_of date DEFAULT NULL)
+RETURNS TABLE (
+	node uuid,
+	own numeric,
+	total numeric,
+	share_of_total numeric,
+	child_count bigint,
+	own_count bigint,
+	total_count numeric)
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL UNSAFE
+COST 10000 ROWS 10
+AS 'MODULE_PATHNAME', 'hgraph_drilldown';
+
+COMMENT ON FUNCTION @extschema@.drilldown(
+	@extschema@.hgraph, uuid, regclass, name, name, text, text, date) IS
+'the children of a node with their totals, computed from the facts of its subtree';
+
+CREATE FUNCTION @extschema@.drilldown(
+	graph @extschema@.hgraph,
+	node text,
+	source regclass,
+	key_column name,
+	value_column name DEFAULT NULL,
+	mode text DEFAULT 'distinct',
+	filter text DEFAULT NULL,
+	as_of date DEFAULT NULL)
+RETURNS TABLE (
+	node text,
+	own numeric,
+	total numeric,
+	share_of_total numeric,
+	child_count bigint,
+	own_count bigint,
+	total_count numeric)
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL UNSAFE
+COST 10000 ROWS 10
+AS 'MODULE_PATHNAME', 'hgraph_drilldown';
+
+COMMENT ON FUNCTION @extschema@.drilldown(
+	@extschema@.hgraph, text, regclass, name, name, text, text, date) IS
+'the children of a node with their totals, computed from the facts of its subtree';
+
+-- Rollup: views
+
+CREATE FUNCTION @extschema@.create_rollup_view(
+	name text,
+	graph @extschema@.hgraph,
+	source regclass,
+	key_column name,
+	measures text[],
+	dimensions text[] DEFAULT '{}',
+	date_column name DEFAULT NULL,
+	mode text DEFAULT 'distinct',
+	filter text DEFAULT NULL,
+	as_of date DEFAULT NULL,
+	comment text DEFAULT NULL)
+RETURNS regclass
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+COST 10000
+AS 'MODULE_PATHNAME', 'hgraph_create_rollup_view';
+
+COMMENT ON FUNCTION @extschema@.create_rollup_view(
+	text, @extschema@.hgraph, regclass, name, text[], text[], name, text, text,
+	date, text) IS
+'creates a view with the totals of every node, by dimensions and periods';
+
+CREATE FUNCTION @extschema@.drop_rollup_view(name text)
+RETURNS void
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+COST 10000
+AS 'MODULE_PATHNAME', 'hgraph_drop_rollup_view';
+
+COMMENT ON FUNCTION @extschema@.drop_rollup_view(text) IS
+'drops a view made by create_rollup_view';

@@ -89,4 +89,22 @@
 #define hg_guc_variables(n)	(*(n) = GetNumConfigOptions(), get_guc_variables())
 #endif
 
+/* 16: what JSON calls back returns whether it is content. */
+#if PG_VERSION_NUM >= 160000
+#define HG_JSON_ACTION	static JsonParseErrorType
+#define HG_JSON_DONE	return JSON_SUCCESS
+#else
+#define HG_JSON_ACTION	static void
+#define HG_JSON_DONE	return
+#endif
+
+/* 17: the lexer of JSON can work in memory of the caller. */
+#if PG_VERSION_NUM >= 170000
+#define hg_json_lexer(json, len) \
+	makeJsonLexContextCstringLen(NULL, (json), (len), GetDatabaseEncoding(), true)
+#else
+#define hg_json_lexer(json, len) \
+	makeJsonLexContextCstringLen((json), (len), GetDatabaseEncoding(), true)
+#endif
+
 #endif							/* HIERARCHY_COMPAT_H */

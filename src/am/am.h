@@ -122,6 +122,7 @@ typedef struct HgOptions
 {
 	int32		vl_len_;		/* varlena header (do not touch directly!) */
 	bool		acyclic;
+	bool		any_weight;
 	int			weight;
 	int			validity;
 	int			is_primary;
@@ -141,6 +142,7 @@ typedef struct HgLayout
 	Oid			collation;		/* of the key, for ordering text */
 	HgKeyKind	key_kind;
 	bool		acyclic;
+	bool		any_weight;		/* shares outside 0 .. 1 are wanted */
 	AttrNumber	weight_attno;
 	Oid			weight_type;	/* NUMERICOID or FLOAT8OID */
 	AttrNumber	validity_attno;

@@ -49,6 +49,9 @@ hg_options_init(void)
 	add_bool_reloption(hg_relopt_kind, "acyclic",
 					   "Refuses rows that would close a cycle.",
 					   true, AccessExclusiveLock);
+	add_bool_reloption(hg_relopt_kind, "any_weight",
+					   "Rollups accept shares below 0 and above 1.",
+					   false, AccessExclusiveLock);
 	add_string_reloption(hg_relopt_kind, "weight",
 						 "INCLUDE column with the share of an edge.",
 						 NULL, NULL, AccessExclusiveLock);
@@ -71,6 +74,7 @@ hgraph_options(Datum reloptions, bool validate)
 {
 	static const relopt_parse_elt tab[] = {
 		{"acyclic", RELOPT_TYPE_BOOL, offsetof(HgOptions, acyclic)},
+		{"any_weight", RELOPT_TYPE_BOOL, offsetof(HgOptions, any_weight)},
 		{"weight", RELOPT_TYPE_STRING, offsetof(HgOptions, weight)},
 		{"validity", RELOPT_TYPE_STRING, offsetof(HgOptions, validity)},
 		{"is_primary", RELOPT_TYPE_STRING, offsetof(HgOptions, is_primary)},
@@ -293,6 +297,7 @@ resolve_layout(Relation index, HgLayout *layout)
 	layout->key_type = index->rd_opcintype[0];
 	layout->collation = index->rd_indcollation[0];
 	layout->acyclic = options == NULL || options->acyclic;
+	layout->any_weight = options != NULL && options->any_weight;
 
 	switch (layout->key_type)
 	{

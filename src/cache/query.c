@@ -412,19 +412,42 @@ compare_int32(const void *a, const void *b)
 }
 
 /*
- * lacks_role reports a filter that the graph cannot apply.
+ * role_attno is the index column behind a role, 0 if there is none.
  */
-static void
-lacks_role(HgQuery *q, uint32 role, const char *filter, const char *option)
+static AttrNumber
+role_attno(const HgLayout *layout, uint32 role)
 {
+	switch (role)
+	{
+		case HG_HAS_WEIGHT:
+			return layout->weight_attno;
+		case HG_HAS_VALIDITY:
+			return layout->validity_attno;
+		case HG_HAS_PRIMARY:
+			return layout->primary_attno;
+		default:
+			return layout->label_attno;
+	}
+}
+
+/*
+ * hg_query_require_role raises an error unless the graph has a role and the
+ * user may read its column.
+ */
+void
+hg_query_require_role(const HgQuery *q, uint32 role, const char *option,
+					  const char *purpose)
+{
+	if (q->layout->roles & role)
+		return;
 	/* there, but masked out */
-	if (hg_graph_roles(q->view.g) & role)
+	if (role_attno(q->layout, role) != 0)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE,
 					   get_rel_name(q->layout->heap_oid));
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("graph \"%s\" cannot be filtered by %s",
-					get_rel_name(q->layout->index_oid), filter),
+			 errmsg("graph \"%s\" cannot be %s",
+					get_rel_name(q->layout->index_oid), purpose),
 			 errdetail("Its index was created without the option \"%s\".",
 					   option),
 			 errhint("Create the index with INCLUDE (column) WITH (%s = 'column').",
@@ -441,8 +464,7 @@ apply_labels(HgQuery *q, HgFilter *filter, ArrayType *labels)
 	bool	   *nulls;
 	int			n;
 
-	if (!(q->layout->roles & HG_HAS_LABEL))
-		lacks_role(q, HG_HAS_LABEL, "labels", "label");
+	hg_query_require_role(q, HG_HAS_LABEL, "label", "filtered by labels");
 	deconstruct_array(labels, INT4OID, sizeof(int32), true, TYPALIGN_INT,
 					  &elems, &nulls, &n);
 	q->labels = palloc(sizeof(int32) * (n + 1));
@@ -473,12 +495,13 @@ make_filter(HgQuery *q, const HgFilterArgs *args, HgFilter *filter)
 	}
 	if (args == NULL)
 		return;
-	if (!args->as_of_null && !(q->layout->roles & HG_HAS_VALIDITY))
-		lacks_role(q, HG_HAS_VALIDITY, "date", "validity");
+	if (!args->as_of_null)
+		hg_query_require_role(q, HG_HAS_VALIDITY, "validity",
+							  "filtered by date");
 	if (args->primary_only)
 	{
-		if (!(q->layout->roles & HG_HAS_PRIMARY))
-			lacks_role(q, HG_HAS_PRIMARY, "primary relationships", "is_primary");
+		hg_query_require_role(q, HG_HAS_PRIMARY, "is_primary",
+							  "filtered by primary relationships");
 		filter->primary_only = true;
 	}
 	if (args->labels != NULL)

@@ -60,6 +60,14 @@ extern void hg_query_open(HgQuery *q, Oid index_oid, const HgFilterArgs *args);
 extern void hg_query_close(HgQuery *q);
 
 /*
+ * Raises an error unless the graph has a role (HG_HAS_*), which the option of
+ * that name gives, and the user may read its column: 55000 "graph cannot be
+ * <purpose>", 42501.
+ */
+extern void hg_query_require_role(const HgQuery *q, uint32 role,
+								  const char *option, const char *purpose);
+
+/*
  * For a query that stays open from call to call: keeps statements that would
  * move or remove the table's rows (TRUNCATE, CLUSTER, DROP ...) from being run
  * meanwhile by this very transaction, whose locks do not stop itself.

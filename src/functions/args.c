@@ -20,7 +20,7 @@
 /*
  * What a function takes, in the order of its declaration: g graph, n node,
  * o other node, k key_type, d max_depth, s include_self, a as_of, p
- * primary_only, l labels.  A second form comes without key_type, for bigint.
+ * primary_only, l labels, m mode, v amount.  A second form comes without key_type, for bigint.
  */
 typedef struct Signature
 {
@@ -42,6 +42,7 @@ static const Signature signature[HG_ROWS_NKINDS] = {
 	[HG_ROWS_COMMON_ANCESTORS] = {"hgraph_common_ancestors", "gnodsapl", 3},
 	[HG_ROWS_PREORDER] = {"hgraph_preorder", "gndapl", 6},
 	[HG_ROWS_CLOSURE] = {"hgraph_closure", "gkdapl", 5, "gadpl"},
+	[HG_ROWS_EXPLAIN] = {"hgraph_explain_rollup", "gonmva", 4},
 };
 
 /*
@@ -160,6 +161,8 @@ hg_rows_args(HgRowsKind kind, int nargs, const Datum *values,
 	args->max_depth = HG_UNLIMITED;
 	args->other_null = true;
 	args->filter.as_of_null = true;
+	args->mode_null = true;
+	args->amount_null = true;
 
 	for (int i = 0; i < nargs; i++)
 	{
@@ -180,7 +183,7 @@ hg_rows_args(HgRowsKind kind, int nargs, const Datum *values,
 			case 'o':
 				args->other_null = nulls[i];
 				args->other = values[i];
-				if (kind == HG_ROWS_COMMON_ANCESTORS)
+				if (kind == HG_ROWS_COMMON_ANCESTORS || kind == HG_ROWS_EXPLAIN)
 					args->is_null |= nulls[i];
 				break;
 			case 'k':
@@ -200,6 +203,14 @@ hg_rows_args(HgRowsKind kind, int nargs, const Datum *values,
 				break;
 			case 'p':
 				args->filter.primary_only = !nulls[i] && DatumGetBool(values[i]);
+				break;
+			case 'm':
+				args->mode_null = nulls[i];
+				args->mode = values[i];
+				break;
+			case 'v':
+				args->amount_null = nulls[i];
+				args->amount = values[i];
 				break;
 			case 'l':
 				args->filter.labels = nulls[i] ? NULL : DatumGetArrayTypeP(values[i]);

@@ -41,6 +41,8 @@ find_node(HgRows *rows, Datum value)
 static void
 begin_source(HgRows *rows, const HgRowsArgs *args)
 {
+	if (args->kind == HG_ROWS_EXPLAIN)
+		hg_rows_explain_prepare(rows, args);
 	if (!args->node_null)
 		rows->node = find_node(rows, args->node);
 	if (!args->other_null)
@@ -75,6 +77,9 @@ begin_source(HgRows *rows, const HgRowsArgs *args)
 			break;
 		case HG_ROWS_CLOSURE:
 			hg_rows_closure_begin(rows);
+			break;
+		case HG_ROWS_EXPLAIN:
+			hg_rows_explain_begin(rows);
 			break;
 		case HG_ROWS_NKINDS:
 			break;

@@ -27,6 +27,7 @@ typedef enum HgRowsKind
 	HG_ROWS_COMMON_ANCESTORS,
 	HG_ROWS_PREORDER,
 	HG_ROWS_CLOSURE,
+	HG_ROWS_EXPLAIN,
 	HG_ROWS_NKINDS
 } HgRowsKind;
 
@@ -47,6 +48,10 @@ typedef struct HgRowsArgs
 	uint32		max_depth;		/* HG_UNLIMITED */
 	bool		include_self;
 	HgFilterArgs filter;
+	Datum		mode;			/* explain_rollup: text, */
+	bool		mode_null;
+	Datum		amount;			/* numeric */
+	bool		amount_null;
 } HgRowsArgs;
 
 typedef struct HgRows HgRows;

@@ -84,5 +84,8 @@ extern void hg_rows_common_begin(HgRows *rows);
 extern void hg_rows_preorder_begin(HgRows *rows);
 /* closure.c */
 extern void hg_rows_closure_begin(HgRows *rows);
+/* rollup/explain.c */
+extern void hg_rows_explain_prepare(HgRows *rows, const HgRowsArgs *args);
+extern void hg_rows_explain_begin(HgRows *rows);
 
 #endif							/* HGRAPH_ROWSOURCE_H */

@@ -43,6 +43,7 @@ PG_FUNCTION_INFO_V1(hgraph_paths);
 PG_FUNCTION_INFO_V1(hgraph_common_ancestors);
 PG_FUNCTION_INFO_V1(hgraph_preorder);
 PG_FUNCTION_INFO_V1(hgraph_closure);
+PG_FUNCTION_INFO_V1(hgraph_explain_rollup);
 
 /*
  * close_rows ends an execution.
@@ -276,4 +277,14 @@ Datum
 hgraph_closure(PG_FUNCTION_ARGS)
 {
 	return next_row(fcinfo, HG_ROWS_CLOSURE);
+}
+
+/*
+ * hgraph_explain_rollup: explain_rollup(graph, node, descendant, …) returns
+ * (path, shares, share, contribution)
+ */
+Datum
+hgraph_explain_rollup(PG_FUNCTION_ARGS)
+{
+	return next_row(fcinfo, HG_ROWS_EXPLAIN);
 }

@@ -265,6 +265,9 @@ hg_node_exists(const HgView *view, uint32_t node)
 {
 	if (node >= view->nnodes)
 		return false;
+	/* the base has no node that no entry mentions */
+	if (view->plain && node < view->g->base.nnodes)
+		return true;
 	return hg_node_has_edge(view, node, HG_UP) ||
 		hg_node_has_edge(view, node, HG_DOWN) ||
 		registered(view, node);

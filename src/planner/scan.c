@@ -119,7 +119,7 @@ add_scan_paths(PlannerInfo *root, RelOptInfo *rel, Index rti,
 	/* The walks that return each node once reach all of them at the start. */
 	startup = OPEN_COST * cpu_operator_cost;
 	if (kind != HG_ROWS_PATHS && kind != HG_ROWS_PREORDER &&
-		kind != HG_ROWS_CLOSURE)
+		kind != HG_ROWS_CLOSURE && kind != HG_ROWS_EXPLAIN)
 		startup += REACH_COST * cpu_operator_cost * rel->tuples;
 
 	path = makeNode(CustomPath);

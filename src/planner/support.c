@@ -124,10 +124,15 @@ rows_estimate(PlannerInfo *root, Oid funcid, Node *node, double *rows)
 		args.is_null = node_known && known.isnull[ARG_NODE] &&
 			kind != HG_ROWS_PREORDER;
 	}
-	if (kind == HG_ROWS_COMMON_ANCESTORS)
-	{
+	if (kind == HG_ROWS_COMMON_ANCESTORS || kind == HG_ROWS_EXPLAIN)
 		args.is_null |= known.known[ARG_OTHER] && known.isnull[ARG_OTHER];
+	if (kind == HG_ROWS_COMMON_ANCESTORS)
 		node_known &= known.known[ARG_OTHER];
+	if (kind == HG_ROWS_EXPLAIN)
+	{
+		/* paths from the other node up to this one */
+		node_known = known.known[ARG_OTHER];
+		args.kind = HG_ROWS_PATHS;
 	}
 	if (args.is_null)
 	{

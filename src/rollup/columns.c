@@ -1,0 +1,808 @@
+/*-------------------------------------------------------------------------
+ *
+ * columns.c
+ *	  Columns of numbers in few bytes.
+ *
+ * A column begins with its type and its width, a byte each.  Then come
+ *	 INT	the least value, 16 bytes; what each value is above it
+ *	 REAL	the doubles
+ *	 BYTES	the number of bytes, 8 bytes; where each string ends, in the
+ *			given width; the bytes
+ *	 NONE	nothing
+ *
+ * Writing a million values in some other order would be mostly waiting for
+ * memory: so the source is read in its own order, made narrow, and only then
+ * put into order, as what is narrow fits the caches.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "memory.h"
+#include "miscadmin.h"
+#include "port/pg_bswap.h"
+#include "rollup/columns.h"
+#include "utils/memutils.h"
+
+#define CHUNK		1024		/* values held in 64 bits at a time */
+#define CHECK_EVERY	(64 * CHUNK)
+
+#ifdef WORDS_BIGENDIAN
+#define little16(x)	pg_bswap16(x)
+#define little32(x)	pg_bswap32(x)
+#define little64(x)	pg_bswap64(x)
+#else
+#define little16(x)	(x)
+#define little32(x)	(x)
+#define little64(x)	(x)
+#endif
+
+typedef unsigned __int128 Unsigned128;
+
+/* ---- buffers ---- */
+
+/*
+ * hg_buffer_init makes an empty buffer with room for so many bytes.
+ */
+void
+hg_buffer_init(HgBuffer *buf, size_t size)
+{
+	buf->size = Max(size, 256);
+	buf->len = 0;
+	buf->data = hg_memory_alloc(CurrentMemoryContext, buf->size, false);
+}
+
+/*
+ * extend makes a buffer longer and returns where the new bytes go.
+ */
+static char *
+extend(HgBuffer *buf, size_t len)
+{
+	char	   *end;
+
+	if (len > buf->size - buf->len)
+	{
+		buf->size = Max(buf->len + len, buf->size * 2);
+		buf->data = repalloc_huge(buf->data, buf->size);
+	}
+	end = buf->data + buf->len;
+	buf->len += len;
+	return end;
+}
+
+/*
+ * hg_buffer_put appends bytes.
+ */
+void
+hg_buffer_put(HgBuffer *buf, const void *data, size_t len)
+{
+	memcpy(extend(buf, len), data, len);
+}
+
+/* ---- little-endian numbers anywhere ---- */
+
+/*
+ * put_int stores the low bytes of a number, as many as width says.
+ */
+static inline void
+put_int(char *to, Unsigned128 value, uint32_t width)
+{
+	for (uint32_t i = 0; i < width; i++, value >>= 8)
+		to[i] = (char) (unsigned char) value;
+}
+
+/*
+ * get_int reads what put_int stored.
+ */
+static inline Unsigned128
+get_int(const unsigned char *from, uint32_t width)
+{
+	uint16		v16;
+	uint32		v32;
+	uint64		v64;
+	uint64		high;
+
+	switch (width)
+	{
+		case 0:
+			return 0;
+		case 1:
+			return *from;
+		case 2:
+			memcpy(&v16, from, sizeof(v16));
+			return little16(v16);
+		case 4:
+			memcpy(&v32, from, sizeof(v32));
+			return little32(v32);
+		case 8:
+			memcpy(&v64, from, sizeof(v64));
+			return little64(v64);
+		default:
+			memcpy(&v64, from, sizeof(v64));
+			memcpy(&high, from + sizeof(v64), sizeof(high));
+			return (Unsigned128) little64(high) << 64 | little64(v64);
+	}
+}
+
+/*
+ * width_of returns the bytes that numbers up to this one need.
+ */
+static uint32_t
+width_of(Unsigned128 greatest)
+{
+	if (greatest == 0)
+		return 0;
+	if (greatest <= PG_UINT8_MAX)
+		return 1;
+	if (greatest <= PG_UINT16_MAX)
+		return 2;
+	if (greatest <= PG_UINT32_MAX)
+		return 4;
+	return greatest <= PG_UINT64_MAX ? 8 : 16;
+}
+
+/*
+ * put_head appends type and width.
+ */
+static void
+put_head(HgBuffer *buf, HgColumnType type, uint32_t width)
+{
+	char	   *head = extend(buf, 2);
+
+	head[0] = (char) type;
+	head[1] = (char) width;
+}
+
+/* ---- sources ---- */
+
+/*
+ * position is where a row stands in the source, HG_NONE when it is missing.
+ */
+static inline size_t
+position(const HgSource *source, const uint32_t *order, uint32_t row)
+{
+	size_t		i = order ? order[row] : row;
+
+	if (source->index == NULL)
+		return i;
+	return source->index[i];
+}
+
+/*
+ * address is where the value at a position stands.
+ */
+static inline const void *
+address(const HgSource *source, size_t pos)
+{
+	return (const char *) source->base + source->stride * pos;
+}
+
+/*
+ * value_of reads the integer of a row.
+ */
+static hg_int128
+value_of(const HgSource *source, const uint32_t *order, uint32_t row)
+{
+	size_t		pos = position(source, order, row);
+
+	if (source->index && pos == HG_NONE)
+		return source->missing;
+	switch (source->type)
+	{
+		case HG_SOURCE_UINT8:
+			return *(const uint8_t *) address(source, pos);
+		case HG_SOURCE_UINT32:
+			return *(const uint32_t *) address(source, pos);
+		case HG_SOURCE_INT32:
+			return *(const int32_t *) address(source, pos);
+		case HG_SOURCE_INT64:
+			return *(const int64_t *) address(source, pos);
+		default:
+			return *(const hg_int128 *) address(source, pos);
+	}
+}
+
+/* Reads rows that need no index, one after the other; "size" is the stride. */
+#define LOAD_RUN(type, size) \
+	for (uint32_t i = 0; i < n; i++) \
+	{ \
+		hg_int128	v = *(const type *) (base + (size) * i); \
+		\
+		to[i] = (int64_t) v; \
+		lost |= to[i] != v; \
+	}
+
+/* Reads rows at positions. */
+#define LOAD_AT(type) \
+	for (uint32_t i = 0; i < n; i++) \
+	{ \
+		hg_int128	v = at[i] == HG_NONE ? source->missing : \
+			*(const type *) address(source, at[i]); \
+		\
+		to[i] = (int64_t) v; \
+		lost |= to[i] != v; \
+	}
+
+#define LOAD(type) \
+	do { \
+		if (at) \
+			LOAD_AT(type) \
+		else if (source->stride == sizeof(type)) \
+			LOAD_RUN(type, sizeof(type)) \
+		else \
+			LOAD_RUN(type, source->stride) \
+	} while (0)
+
+/*
+ * load reads n integers, from a position on or (at not NULL) at given ones.
+ * False: they do not all fit 64 bits.
+ */
+static bool
+load(const HgSource *source, size_t first, const uint32_t *at, uint32_t n,
+	 int64_t *to)
+{
+	const char *base = address(source, first);
+	bool		lost = false;
+
+	switch (source->type)
+	{
+		case HG_SOURCE_UINT8:
+			LOAD(uint8_t);
+			break;
+		case HG_SOURCE_UINT32:
+			LOAD(uint32_t);
+			break;
+		case HG_SOURCE_INT32:
+			LOAD(int32_t);
+			break;
+		case HG_SOURCE_INT64:
+			LOAD(int64_t);
+			break;
+		default:
+			LOAD(hg_int128);
+			break;
+	}
+	return !lost;
+}
+
+/* What write_ints found out about the values. */
+typedef struct Range
+{
+	int64_t		least;
+	int64_t		greatest;
+} Range;
+
+/*
+ * widen_range takes more values into a range.
+ */
+static void
+widen_range(Range *range, const int64_t *values, uint32_t n)
+{
+	int64_t		least = range->least;
+	int64_t		greatest = range->greatest;
+
+	for (uint32_t i = 0; i < n; i++)
+	{
+		least = Min(least, values[i]);
+		greatest = Max(greatest, values[i]);
+	}
+	range->least = least;
+	range->greatest = greatest;
+}
+
+#define NARROW(type, little) \
+	for (uint32_t i = 0; i < n; i++) \
+	{ \
+		type		v = little((type) ((uint64_t) values[i] - (uint64_t) least)); \
+		\
+		memcpy(to + i * sizeof(type), &v, sizeof(type)); \
+	}
+
+#define AS_IS(x) (x)
+
+/*
+ * narrow stores what values are above the least one.
+ */
+static void
+narrow(char *to, const int64_t *values, uint32_t n, int64_t least,
+	   uint32_t width)
+{
+	switch (width)
+	{
+		case 1:
+			NARROW(uint8_t, AS_IS);
+			break;
+		case 2:
+			NARROW(uint16_t, little16);
+			break;
+		case 4:
+			NARROW(uint32_t, little32);
+			break;
+		case 8:
+			NARROW(uint64_t, little64);
+			break;
+	}
+}
+
+#define GATHER(size) \
+	for (uint32_t i = 0; i < n; i++) \
+		memcpy(to + (size_t) i * (size), from + (size_t) order[i] * (size), (size))
+
+/*
+ * gather puts narrow values into order.
+ */
+static void
+gather(char *to, const char *from, const uint32_t *order, uint32_t n,
+	   uint32_t width)
+{
+	switch (width)
+	{
+		case 1:
+			GATHER(1);
+			break;
+		case 2:
+			GATHER(2);
+			break;
+		case 4:
+			GATHER(4);
+			break;
+		case 8:
+			GATHER(8);
+			break;
+	}
+}
+
+/* ---- writing ---- */
+
+/*
+ * put_int_head appends the head of integers and returns where they go.
+ */
+static char *
+put_int_head(HgBuffer *buf, hg_int128 least, uint32_t width, uint32_t n)
+{
+	put_head(buf, HG_COLUMN_INT, width);
+	put_int(extend(buf, sizeof(least)), (Unsigned128) least, sizeof(least));
+	return extend(buf, (size_t) n * width);
+}
+
+/*
+ * write_long_ints writes integers that do not all fit 64 bits.
+ */
+static void
+write_long_ints(HgBuffer *buf, const HgSource *source, const uint32_t *order,
+				uint32_t n)
+{
+	hg_int128	least = HG_INT128_MAX;
+	hg_int128	greatest = HG_INT128_MIN;
+	uint32_t	width;
+	char	   *to;
+
+	for (uint32_t i = 0; i < n; i++)
+	{
+		hg_int128	v = value_of(source, order, i);
+
+		if (i % CHECK_EVERY == 0)
+			CHECK_FOR_INTERRUPTS();
+		least = Min(least, v);
+		greatest = Max(greatest, v);
+	}
+	width = width_of((Unsigned128) greatest - (Unsigned128) least);
+	to = put_int_head(buf, least, width, n);
+	for (uint32_t i = 0; i < n; i++, to += width)
+	{
+		if (i % CHECK_EVERY == 0)
+			CHECK_FOR_INTERRUPTS();
+		put_int(to, (Unsigned128) value_of(source, order, i) - (Unsigned128) least,
+				width);
+	}
+}
+
+/*
+ * resolve lists the positions of a chunk of rows.
+ */
+static void
+resolve(const HgSource *source, const uint32_t *order, uint32_t first,
+		uint32_t n, uint32_t *at)
+{
+	for (uint32_t i = 0; i < n; i++)
+		at[i] = position(source, order, first + i);
+}
+
+/*
+ * is_permutation: does an order of n rows, none of them twice, name just the
+ * first n?
+ */
+static bool
+is_permutation(const uint32_t *order, uint32_t n)
+{
+	uint32_t	greatest = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		greatest = Max(greatest, order[i]);
+	return greatest < n;
+}
+
+/*
+ * write_ints writes integers.
+ *
+ * Values that stand in the rows' order, or in another order of the same rows,
+ * are read twice, sequentially.  Others are fetched once and kept.
+ */
+static void
+write_ints(HgBuffer *buf, const HgSource *source, const uint32_t *order,
+		   uint32_t n)
+{
+	bool		in_place = source->index == NULL &&
+		(order == NULL || is_permutation(order, n));
+	int64_t		chunk[CHUNK];
+	int64_t    *fetched = NULL;
+	char	   *unordered = NULL;
+	Range		range = {INT64_MAX, INT64_MIN};
+	uint32_t	width;
+	char	   *to;
+
+	if (n == 0)
+	{
+		(void) put_int_head(buf, 0, 0, 0);
+		return;
+	}
+	if (!in_place)
+		fetched = hg_memory_alloc(CurrentMemoryContext, (Size) n * sizeof(int64_t), false);
+	for (uint32_t first = 0; first < n; first += CHUNK)
+	{
+		uint32_t	m = Min(n - first, CHUNK);
+		uint32_t	at[CHUNK];
+		int64_t    *values = fetched ? fetched + first : chunk;
+
+		if (first % CHECK_EVERY == 0)
+			CHECK_FOR_INTERRUPTS();
+		if (!in_place)
+			resolve(source, order, first, m, at);
+		if (!load(source, in_place ? first : 0, in_place ? NULL : at, m, values))
+		{
+			if (fetched)
+				pfree(fetched);
+			write_long_ints(buf, source, order, n);
+			return;
+		}
+		widen_range(&range, values, m);
+	}
+
+	width = width_of((uint64_t) range.greatest - (uint64_t) range.least);
+	to = put_int_head(buf, range.least, width, n);
+	if (width > 0 && in_place && order)
+		unordered = hg_memory_alloc(CurrentMemoryContext, (Size) n * width, false);
+	for (uint32_t first = 0; first < n && width > 0; first += CHUNK)
+	{
+		uint32_t	m = Min(n - first, CHUNK);
+		int64_t    *values = fetched ? fetched + first : chunk;
+
+		if (first % CHECK_EVERY == 0)
+			CHECK_FOR_INTERRUPTS();
+		if (in_place)
+			(void) load(source, first, NULL, m, values);
+		narrow((unordered ? unordered : to) + (size_t) first * width,
+			   values, m, range.least, width);
+	}
+	if (unordered)
+	{
+		gather(to, unordered, order, n, width);
+		pfree(unordered);
+	}
+	if (fetched)
+		pfree(fetched);
+}
+
+/*
+ * write_reals writes doubles.
+ */
+static void
+write_reals(HgBuffer *buf, const HgSource *source, const uint32_t *order,
+			uint32_t n)
+{
+	double		missing = (double) source->missing;
+	uint64_t	any = 0;
+	size_t		start = buf->len;
+	char	   *to;
+
+	put_head(buf, HG_COLUMN_REAL, sizeof(double));
+	to = extend(buf, (size_t) n * sizeof(double));
+	for (uint32_t i = 0; i < n; i++, to += sizeof(double))
+	{
+		size_t		pos = position(source, order, i);
+		uint64_t	bits;
+
+		if (i % CHECK_EVERY == 0)
+			CHECK_FOR_INTERRUPTS();
+		memcpy(&bits,
+			   source->index && pos == HG_NONE ? &missing : address(source, pos),
+			   sizeof(bits));
+		any |= bits;
+		bits = little64(bits);
+		memcpy(to, &bits, sizeof(bits));
+	}
+	if (any == 0)
+	{
+		buf->len = start;
+		put_head(buf, HG_COLUMN_REAL, 0);
+	}
+}
+
+/*
+ * string_of finds the string of a row.
+ */
+static inline HgKey
+string_of(const HgSource *source, const uint32_t *order, uint32_t row)
+{
+	size_t		pos = position(source, order, row);
+	HgKey		none = {0};
+
+	if (source->index && pos == HG_NONE)
+		return none;
+	return *(const HgKey *) address(source, pos);
+}
+
+/*
+ * write_strings writes strings of bytes.
+ */
+static void
+write_strings(HgBuffer *buf, const HgSource *source, const uint32_t *order,
+			  uint32_t n)
+{
+	uint64_t	nbytes = 0;
+	uint64_t	end = 0;
+	uint32_t	width;
+	char	   *ends;
+	char	   *to;
+
+	for (uint32_t i = 0; i < n; i++)
+	{
+		if (i % CHECK_EVERY == 0)
+			CHECK_FOR_INTERRUPTS();
+		nbytes += string_of(source, order, i).len;
+	}
+	width = width_of(nbytes);
+	put_head(buf, HG_COLUMN_BYTES, width);
+	put_int(extend(buf, sizeof(nbytes)), nbytes, sizeof(nbytes));
+	ends = extend(buf, (size_t) n * width + nbytes);
+	to = ends + (size_t) n * width;
+	for (uint32_t i = 0; i < n; i++)
+	{
+		HgKey		string = string_of(source, order, i);
+
+		if (i % CHECK_EVERY == 0)
+			CHECK_FOR_INTERRUPTS();
+		if (string.len > 0)
+			memcpy(to + end, string.bytes, string.len);
+		end += string.len;
+		put_int(ends + (size_t) i * width, end, width);
+	}
+}
+
+/*
+ * hg_column_write appends a column.
+ */
+void
+hg_column_write(HgBuffer *buf, const HgSource *source, const uint32_t *order,
+				uint32_t n)
+{
+	switch (source->type)
+	{
+		case HG_SOURCE_NONE:
+			put_head(buf, HG_COLUMN_NONE, 0);
+			break;
+		case HG_SOURCE_UINT8:
+		case HG_SOURCE_UINT32:
+		case HG_SOURCE_INT32:
+		case HG_SOURCE_INT64:
+		case HG_SOURCE_INT128:
+			write_ints(buf, source, order, n);
+			break;
+		case HG_SOURCE_DOUBLE:
+			write_reals(buf, source, order, n);
+			break;
+		case HG_SOURCE_BYTES:
+			write_strings(buf, source, order, n);
+			break;
+	}
+}
+
+/* At most so many columns are fetched together. */
+#define MAX_TOGETHER	8
+
+/*
+ * is_beside: do the values of a source lie beside those of another one?
+ */
+static bool
+is_beside(const HgSource *source, const HgSource *other)
+{
+	return source->type != HG_SOURCE_NONE && source->type <= HG_SOURCE_INT64 &&
+		source->index == other->index && source->stride == other->stride;
+}
+
+/*
+ * hg_columns_fetch fetches columns that lie side by side.
+ */
+void
+hg_columns_fetch(HgSource *sources, int n, const uint32_t *order,
+				 uint32_t rows, bool *fetched)
+{
+	HgSource   *together[MAX_TOGETHER];
+	int64_t    *copy[MAX_TOGETHER];
+	int			ntogether = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		fetched[i] = sources[i].index != NULL && ntogether < MAX_TOGETHER &&
+			is_beside(&sources[i], ntogether ? together[0] : &sources[i]);
+		if (fetched[i])
+			together[ntogether++] = &sources[i];
+	}
+	for (int k = 0; k < ntogether; k++)
+		copy[k] = hg_memory_alloc(CurrentMemoryContext,
+								  (Size) Max(rows, 1) * sizeof(int64_t), false);
+
+	/* Little enough that the caches still have it for the next column. */
+	for (uint32_t first = 0, m; first < rows && ntogether > 0; first += m)
+	{
+		uint32_t	at[CHUNK / 4];
+
+		m = Min(rows - first, lengthof(at));
+		if (first % CHECK_EVERY == 0)
+			CHECK_FOR_INTERRUPTS();
+		resolve(together[0], order, first, m, at);
+		for (int k = 0; k < ntogether; k++)
+			(void) load(together[k], 0, at, m, copy[k] + first);
+	}
+	for (int k = 0; k < ntogether; k++)
+	{
+		together[k]->type = HG_SOURCE_INT64;
+		together[k]->base = copy[k];
+		together[k]->stride = sizeof(int64_t);
+		together[k]->index = NULL;
+	}
+}
+
+/* ---- reading ---- */
+
+/*
+ * take moves over len bytes, if there are so many.
+ */
+static const unsigned char *
+take(const unsigned char **pos, const unsigned char *end, uint64_t len)
+{
+	const unsigned char *start = *pos;
+
+	if (len > (uint64_t) (end - start))
+		return NULL;
+	*pos += len;
+	return start;
+}
+
+/*
+ * hg_column_read finds a column and checks that it is one.
+ */
+bool
+hg_column_read(HgColumn *col, const unsigned char **pos,
+			   const unsigned char *end, uint32_t n)
+{
+	const unsigned char *head = take(pos, end, 2);
+	const unsigned char *start;
+
+	if (head == NULL)
+		return false;
+	memset(col, 0, sizeof(HgColumn));
+	col->n = n;
+	col->data = col->bytes = head;	/* never NULL */
+	col->width = head[1];
+	if (col->width > 16 || (col->width & (col->width - 1)) != 0)
+		return false;
+
+	switch (head[0])
+	{
+		case HG_COLUMN_NONE:
+			col->type = HG_COLUMN_NONE;
+			return col->width == 0;
+		case HG_COLUMN_INT:
+			col->type = HG_COLUMN_INT;
+			start = take(pos, end, sizeof(hg_int128));
+			if (start == NULL)
+				return false;
+			col->least = (hg_int128) get_int(start, sizeof(hg_int128));
+			break;
+		case HG_COLUMN_REAL:
+			col->type = HG_COLUMN_REAL;
+			if (col->width != 0 && col->width != sizeof(double))
+				return false;
+			break;
+		case HG_COLUMN_BYTES:
+			col->type = HG_COLUMN_BYTES;
+			start = take(pos, end, sizeof(uint64_t));
+			if (start == NULL || col->width > sizeof(uint64_t))
+				return false;
+			col->nbytes = (uint64_t) get_int(start, sizeof(uint64_t));
+			break;
+		default:
+			return false;
+	}
+
+	col->data = take(pos, end, (uint64_t) n * col->width);
+	if (col->data == NULL)
+		return false;
+	if (col->type == HG_COLUMN_BYTES)
+	{
+		col->bytes = take(pos, end, col->nbytes);
+		if (col->bytes == NULL)
+			return false;
+		/* The last string ends where the bytes do. */
+		if (n == 0 || col->width == 0)
+			return col->nbytes == 0;
+		return get_int(col->data + (size_t) (n - 1) * col->width,
+					   col->width) == col->nbytes;
+	}
+	return true;
+}
+
+/*
+ * hg_column_int returns an integer.
+ */
+hg_int128
+hg_column_int(const HgColumn *col, uint32_t i)
+{
+	return (hg_int128) ((Unsigned128) col->least +
+						get_int(col->data + (size_t) i * col->width, col->width));
+}
+
+/*
+ * hg_column_real returns a double.
+ */
+double
+hg_column_real(const HgColumn *col, uint32_t i)
+{
+	uint64_t	bits = (uint64_t) get_int(col->data + (size_t) i * col->width,
+										  col->width);
+	double		value;
+
+	memcpy(&value, &bits, sizeof(value));
+	return value;
+}
+
+/*
+ * hg_column_bytes returns a string.  Where the bytes are damaged it is some
+ * other string of the column, or an empty one.
+ */
+const unsigned char *
+hg_column_bytes(const HgColumn *col, uint32_t i, uint32_t *len)
+{
+	const unsigned char *data = col->data + (size_t) i * col->width;
+	uint64_t	start = i == 0 ? 0 :
+		(uint64_t) get_int(data - col->width, col->width);
+	uint64_t	end = (uint64_t) get_int(data, col->width);
+
+	if (start > end || end > col->nbytes || end - start > UINT32_MAX)
+		start = end = 0;
+	*len = (uint32_t) (end - start);
+	return col->bytes + start;
+}
+
+/*
+ * hg_column_check tells whether the strings of a column follow each other.
+ */
+bool
+hg_column_check(const HgColumn *col)
+{
+	uint64_t	start = 0;
+
+	if (col->type != HG_COLUMN_BYTES)
+		return true;
+	for (uint32_t i = 0; i < col->n; i++)
+	{
+		uint64_t	end = (uint64_t) get_int(col->data + (size_t) i * col->width,
+											 col->width);
+
+		if (end < start || end > col->nbytes || end - start > INT32_MAX)
+			return false;
+		start = end;
+	}
+	return true;
+}

@@ -1,0 +1,260 @@
+/*-------------------------------------------------------------------------
+ *
+ * finish.c
+ *	  The final step of a rollup: facts by key become totals by node.
+ *
+ *	 1. open the graph, as the caller sees it under the active snapshot;
+ *	 2. find the node of each key; what has none is unmatched;
+ *	 3. cut out what lies above (HgDag);
+ *	 4. roll up sums, counts, extremes and flags, each an array by local node;
+ *	 5. write the hrollup, rows in the order of keys.
+ *
+ * The snapshot is that of the statement, which also read the facts, so facts
+ * and hierarchy belong together; a transaction sees its own changes to both.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "rollup/finish.h"
+#include "utils/builtins.h"
+#include "utils/float.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "visibility/acyclic.h"
+
+/* Decimal places that shared amounts are kept at beyond the values' own. */
+#define SHARE_PLACES	10
+
+/*
+ * text_to_key is the HgKeyMap for text keys of a graph with other keys.
+ */
+static bool
+text_to_key(void *arg, const HgKey *key, HgKey *out)
+{
+	const HgLayout *layout = arg;
+	text	   *value = cstring_to_text_with_len((const char *) key->bytes,
+												 key->len);
+
+	hg_key_from_datum(layout, TEXTOID, PointerGetDatum(value), out);
+	return true;
+}
+
+/*
+ * open_graph opens the graph and sees to it that the facts have keys of its
+ * kind.
+ */
+static void
+open_graph(HgFinish *f)
+{
+	HgFilterArgs filter = {.as_of_null = f->args->as_of_null, .as_of = f->args->as_of};
+	const HgLayout *layout;
+
+	hg_query_open(&f->q, f->args->graph, &filter);
+	layout = f->q.layout;
+	if (f->args->mode == HG_WEIGHTED)
+		hg_query_require_role(&f->q, HG_HAS_WEIGHT, "weight",
+							  "rolled up in mode weighted");
+	if (f->args->mode == HG_PRIMARY)
+		hg_query_require_role(&f->q, HG_HAS_PRIMARY, "is_primary",
+							  "rolled up in mode primary");
+
+	hg_key_check_type(layout, f->args->node_type);
+	if (f->args->node_type == TEXTOID && layout->key_kind != HG_KEY_BYTES)
+	{
+		f->c = hg_collect_rekey(f->c,
+								layout->key_kind == HG_KEY_INT ? INT8OID : layout->key_type,
+								text_to_key, (void *) layout, f->mcxt);
+		hg_collect_flush(f->c);
+	}
+}
+
+/*
+ * set_head fills in what is known before the rows.
+ */
+static void
+set_head(HgFinish *f)
+{
+	HgRollupHead *head = &f->head;
+	Oid			index = f->q.layout->index_oid;
+	bool		exact = f->args->value == HG_VALUE_EXACT;
+	int			places = f->args->mode == HG_WEIGHTED ? SHARE_PLACES : 0;
+
+	head->mode = f->args->mode;
+	head->value = f->args->value;
+	head->key_type = f->q.layout->key_type;
+	head->own_scale = exact ? hg_collect_scale(f->c) : 0;
+	head->total_scale = exact ? head->own_scale + places : 0;
+	head->count_scale = places;
+	head->graph = quote_qualified_identifier(get_namespace_name(get_rel_namespace(index)),
+											 get_rel_name(index));
+}
+
+/*
+ * own_sum is the sum of an accumulator.
+ */
+static inline void
+own_sum(const HgFinish *f, uint32 slot, HgAmount *sum)
+{
+	if (f->plain != NULL)
+		sum->fixed = f->plain[slot].sum;
+	else
+		hg_collect_sum(f->c, slot, sum);
+}
+
+/*
+ * match finds the nodes of all keys and adds up what there is and what has
+ * none.
+ */
+static void
+match(HgFinish *f)
+{
+	uint32		size = hg_collect_size(f->c);
+	HgRollupHead *head = &f->head;
+	HgAmount	sum = {0};
+
+	f->member = hg_finish_alloc(f, size, sizeof(uint32), false);
+	f->slot = hg_finish_alloc(f, size, sizeof(uint32), false);
+	head->unmatched_count = hg_collect_keyless(f->c, &head->unmatched);
+	for (uint32 i = 0; i < size; i++)
+	{
+		int64		count = hg_collect_count(f->c, i);
+		HgKey		key;
+		uint32		node;
+
+		if ((i & 0xffff) == 0)
+			CHECK_FOR_INTERRUPTS();
+		if (count == 0)
+			continue;
+		key = hg_collect_key(f->c, i);
+		node = hg_view_lookup(&f->q.view, &key);
+		own_sum(f, i, &sum);
+		if (node == HG_NONE)
+		{
+			head->unmatched_count += count;
+			hg_amount_add(&head->unmatched, &sum, head->value, head->own_scale);
+			continue;
+		}
+		head->grand_count += count;
+		hg_amount_add(&head->grand, &sum, head->value, head->own_scale);
+		f->member[f->nmatched] = node;
+		f->slot[f->nmatched++] = i;
+	}
+	head->grand_count += head->unmatched_count;
+	hg_amount_add(&head->grand, &head->unmatched, head->value, head->own_scale);
+}
+
+/*
+ * report_share raises the error for a share that makes no sense as a part.
+ */
+static void
+report_share(HgFinish *f)
+{
+	const HgLayout *layout = f->q.layout;
+	HgKey		parent = hg_graph_key(f->q.view.g, f->dag->bad_parent);
+	HgKey		child = hg_graph_key(f->q.view.g, f->dag->bad_child);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+			 errmsg("share %s in graph \"%s\" is outside 0 to 1",
+					float8out_internal(f->dag->bad_weight),
+					get_rel_name(layout->index_oid)),
+			 errdetail("It is the share of %s in %s.",
+					   hg_key_text(layout, &parent), hg_key_text(layout, &child)),
+			 f->dag->unusable ? errhint("Correct it.") :
+			 errhint("Correct it or, if such shares are meant, ALTER INDEX %s SET (any_weight = on).",
+					 quote_identifier(get_rel_name(layout->index_oid)))));
+}
+
+/*
+ * number_members turns the nodes of facts into members of the dag.
+ */
+static void
+number_members(HgFinish *f)
+{
+	HgDag	   *dag = f->dag;
+	uint32	   *member_of;
+
+	if (dag->member_local == NULL)
+	{
+		for (uint32 k = 0; k < f->nmatched; k++)
+			f->member[k] = hg_dag_local(dag, f->member[k]);
+		return;
+	}
+	/* a local node may have many members */
+	member_of = hg_finish_alloc(f, f->q.view.nnodes, sizeof(uint32), false);
+	for (uint32 i = 0; i < dag->nmembers; i++)
+		member_of[dag->member[i]] = i;
+	for (uint32 k = 0; k < f->nmatched; k++)
+		f->member[k] = member_of[f->member[k]];
+	pfree(member_of);
+}
+
+/*
+ * cut_out makes the dag.
+ */
+static void
+cut_out(HgFinish *f)
+{
+	uint32		cycle_node = HG_NONE;
+	HgDag	   *dag;
+
+	dag = hg_dag_build(&f->q.view, f->member, f->nmatched, f->args->mode,
+					   f->mcxt, &cycle_node);
+	if (dag == NULL)
+	{
+		HgKey		key = hg_graph_key(f->q.view.g, cycle_node);
+
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("mode %s needs a graph without cycles",
+						hg_mode_name(f->args->mode)),
+				 errdetail("In graph \"%s\" node %s is on or above a cycle.",
+						   get_rel_name(f->q.layout->index_oid),
+						   hg_key_text(f->q.layout, &key)),
+				 errhint("Use mode distinct.")));
+	}
+	f->dag = dag;
+	if (dag->out_of_range && (dag->unusable || !f->q.layout->any_weight))
+		report_share(f);
+	f->head.unstated = dag->nunstated;
+	number_members(f);
+}
+
+/*
+ * hg_rollup_finish rolls up what a collector holds.
+ */
+struct varlena *
+hg_rollup_finish(HgCollect *c)
+{
+	MemoryContext old = CurrentMemoryContext;
+	HgFinish	   *f;
+	struct varlena *result;
+	MemoryContext mcxt;
+
+	mcxt = AllocSetContextCreate(CurrentMemoryContext, "hierarchy rollup",
+								 ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(mcxt);
+	f = palloc0(sizeof(HgFinish));
+	f->mcxt = mcxt;
+	f->c = c;
+	f->args = hg_collect_args(c);
+	hg_collect_flush(c);
+
+	open_graph(f);
+	f->special = hg_collect_special(f->c);
+	f->plain = hg_collect_plain(f->c);
+	set_head(f);
+	match(f);
+	cut_out(f);
+	hg_finish_roll_up(f);
+	result = hg_finish_result(f, old);
+	hg_dag_free(f->dag);
+	hg_query_close(&f->q);
+
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(mcxt);
+	return result;
+}

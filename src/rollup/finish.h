@@ -1,0 +1,111 @@
+/*-------------------------------------------------------------------------
+ *
+ * finish.h
+ *	  From facts by key to totals by node: the second half of a rollup.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef HGRAPH_FINISH_H
+#define HGRAPH_FINISH_H
+
+#include "functions/keys.h"
+#include "memory.h"
+#include "rollup/collect.h"
+
+/*
+ * The hrollup of a collector, palloc'd in the current context; the collector
+ * stays as it is.  Opens the graph as the current user, under the active
+ * snapshot.
+ */
+extern struct varlena *hg_rollup_finish(HgCollect *c);
+
+/* ---- what the files of this half share ---- */
+
+/* Own values by member: where they are, or they themselves. */
+typedef struct HgOwn
+{
+	uint32	   *slot;			/* "plain" is there: HG_NONE, or where */
+	int64	   *count;
+	uint8	   *flags;			/* NULL: nothing special */
+	hg_int128  *fixed;			/* one of these three */
+	HgReal	   *real;
+	Numeric    *wide;
+	int64	   *least64;		/* one pair of these three */
+	int64	   *greatest64;
+	hg_int128  *least;
+	hg_int128  *greatest;
+	Numeric    *least_wide;
+	Numeric    *greatest_wide;
+} HgOwn;
+
+typedef struct HgFinish
+{
+	HgCollect  *c;
+	const HgCollectArgs *args;
+	HgQuery		q;
+	MemoryContext mcxt;			/* everything here lives in it */
+	HgDag	   *dag;
+	HgRollupHead head;
+
+	/* facts whose node is known */
+	uint32		nmatched;
+	uint32	   *slot;			/* accumulator */
+	uint32	   *member;			/* of the dag; before there is one: node */
+
+	bool		special;		/* is there NaN, or any infinity? */
+	const HgNarrow *plain;		/* accumulators, if that is all there is */
+	HgOwn		own;
+
+	/* by local node */
+	HgMeasure	sum;
+	HgMeasure	count;
+	uint8	   *flags;			/* NULL: facts everywhere, nothing special */
+	bool		narrow;			/* extremes have 64 bits */
+	void	   *least;			/* int64, hg_int128 or Numeric */
+	void	   *greatest;
+} HgFinish;
+
+/*
+ * hg_finish_alloc allocates n elements, zeroed on demand.
+ */
+static inline void *
+hg_finish_alloc(HgFinish *f, uint32 n, Size size, bool zero)
+{
+	return hg_memory_alloc(f->mcxt, (Size) n * size, zero);
+}
+
+/*
+ * hg_finish_wide: does the collector hold numerics?
+ */
+static inline bool
+hg_finish_wide(const HgFinish *f)
+{
+	return hg_collect_kind(f->c) == HG_ACC_WIDE;
+}
+
+/*
+ * hg_finish_local is a member's local node.
+ */
+static inline uint32
+hg_finish_local(const HgFinish *f, uint32 member)
+{
+	return f->dag->member_local ? f->dag->member_local[member] : member;
+}
+
+/* passes.c: rolls up flags, counts, sums and extremes, then the roots' sums */
+extern void hg_finish_roll_up(HgFinish *f);
+
+/* result.c: the hrollup, in the given context */
+extern struct varlena *hg_finish_result(HgFinish *f, MemoryContext mcxt);
+
+/* wide.c: numeric arithmetic for the graph core; mcxt holds the cells.  scale
+ * is that of what "share" returns. */
+extern void hg_wide_ops(HgOpaqueOps *ops, int scale, MemoryContext mcxt);
+extern int	hg_wide_compare(void *arg, const void *a, const void *b);
+
+/* order.c: members of a dag that have facts (flags NULL: all), by key.
+ * Returns their number. */
+extern uint32 hg_key_order(const HgGraph *g, const HgDag *dag,
+						   const uint8 *flags, uint32 *order);
+
+#endif							/* HGRAPH_FINISH_H */

@@ -1,0 +1,472 @@
+/*-------------------------------------------------------------------------
+ *
+ * passes.c
+ *	  The passes of a rollup: own values into arrays by local node, then up.
+ *
+ * Exact amounts are 128-bit integers.  Where a total does not fit, or facts
+ * brought numerics along, that measure is done with numerics.
+ *
+ * Accumulators are visited once, in the order in which they lie, since with a
+ * million of them the time goes into waiting for memory.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "miscadmin.h"
+#include "rollup/finish.h"
+#include "utils/float.h"
+
+/*
+ * use_numerics sets a measure up with numerics instead of 128-bit integers.
+ */
+static void
+use_numerics(HgFinish *f, HgMeasure *m, int scale)
+{
+	HgOpaqueOps *ops = MemoryContextAlloc(f->mcxt, sizeof(HgOpaqueOps));
+
+	hg_wide_ops(ops, scale, f->mcxt);
+	if (m->fixed != NULL)
+		pfree(m->fixed);
+	m->kind = HG_OPAQUE;
+	m->fixed = NULL;
+	m->opaque = hg_finish_alloc(f, f->dag->n, sizeof(void *), true);
+	m->ops = ops;
+	m->overflow = false;
+}
+
+/*
+ * power_of_ten returns 10^n, n being small.
+ */
+static hg_int128
+power_of_ten(int n)
+{
+	hg_int128	power = 1;
+
+	while (n-- > 0)
+		power *= 10;
+	return power;
+}
+
+/*
+ * put_fixed adds amount * factor to a node of a fixed measure.
+ */
+static inline void
+put_fixed(HgMeasure *m, uint32 local, hg_int128 amount, hg_int128 factor)
+{
+	hg_int128	scaled;
+
+	m->overflow |= __builtin_mul_overflow(amount, factor, &scaled);
+	m->overflow |= __builtin_add_overflow(m->fixed[local], scaled, &m->fixed[local]);
+}
+
+/*
+ * alloc_totals allocates what totals of amounts need.
+ */
+static void
+alloc_totals(HgFinish *f)
+{
+	uint32		n = f->dag->n;
+
+	f->count.kind = HG_FIXED;
+	f->count.fixed = hg_finish_alloc(f, n, sizeof(hg_int128), true);
+	if (f->head.value == HG_VALUE_REAL)
+	{
+		f->sum.kind = HG_REAL;
+		f->sum.real = hg_finish_alloc(f, n, sizeof(HgReal), true);
+	}
+	else if (f->head.value == HG_VALUE_EXACT)
+	{
+		f->sum.kind = HG_FIXED;
+		if (hg_finish_wide(f))
+			use_numerics(f, &f->sum, f->head.total_scale);
+		else
+			f->sum.fixed = hg_finish_alloc(f, n, sizeof(hg_int128), true);
+	}
+
+	/* Without shares everything here has facts at or below it. */
+	if (f->special || f->args->mode == HG_WEIGHTED)
+		f->flags = hg_finish_alloc(f, n, sizeof(uint8), true);
+}
+
+/*
+ * alloc_extremes allocates extremes, empty ones.
+ */
+static void
+alloc_extremes(HgFinish *f)
+{
+	uint32		n = f->dag->n;
+
+	if (f->head.value == HG_VALUE_COUNT)
+		return;
+	f->narrow = f->head.value == HG_VALUE_REAL ||
+		(hg_collect_kind(f->c) == HG_ACC_NARROW && !f->special);
+	if (hg_finish_wide(f))
+	{
+		f->least = hg_finish_alloc(f, n, sizeof(void *), true);
+		f->greatest = hg_finish_alloc(f, n, sizeof(void *), true);
+		return;
+	}
+	f->least = hg_finish_alloc(f, n, f->narrow ? sizeof(int64) : sizeof(hg_int128), false);
+	f->greatest = hg_finish_alloc(f, n, f->narrow ? sizeof(int64) : sizeof(hg_int128), false);
+	for (uint32 i = 0; i < n; i++)
+	{
+		if (f->narrow)
+		{
+			((int64 *) f->least)[i] = PG_INT64_MAX;
+			((int64 *) f->greatest)[i] = PG_INT64_MIN;
+		}
+		else
+		{
+			((hg_int128 *) f->least)[i] = HG_NO_MIN;
+			((hg_int128 *) f->greatest)[i] = HG_NO_MAX;
+		}
+	}
+}
+
+/*
+ * alloc_own allocates own values by member; not where accumulators do.
+ */
+static void
+alloc_own(HgFinish *f)
+{
+	uint32		n = f->dag->nmembers;
+	HgOwn	   *own = &f->own;
+
+	if (f->plain != NULL)
+	{
+		own->slot = hg_finish_alloc(f, n, sizeof(uint32), false);
+		memset(own->slot, 0xff, (Size) n * sizeof(uint32));
+		return;
+	}
+	own->count = hg_finish_alloc(f, n, sizeof(int64), true);
+	if (f->head.value == HG_VALUE_COUNT)
+		return;
+	if (f->special)
+		own->flags = hg_finish_alloc(f, n, sizeof(uint8), true);
+	if (f->head.value == HG_VALUE_REAL)
+		own->real = hg_finish_alloc(f, n, sizeof(HgReal), true);
+	else if (hg_finish_wide(f))
+	{
+		own->wide = hg_finish_alloc(f, n, sizeof(Numeric), true);
+		own->least_wide = hg_finish_alloc(f, n, sizeof(Numeric), true);
+		own->greatest_wide = hg_finish_alloc(f, n, sizeof(Numeric), true);
+		return;
+	}
+	else
+		own->fixed = hg_finish_alloc(f, n, sizeof(hg_int128), true);
+	if (f->narrow)
+	{
+		own->least64 = hg_finish_alloc(f, n, sizeof(int64), true);
+		own->greatest64 = hg_finish_alloc(f, n, sizeof(int64), true);
+	}
+	else
+	{
+		own->least = hg_finish_alloc(f, n, sizeof(hg_int128), true);
+		own->greatest = hg_finish_alloc(f, n, sizeof(hg_int128), true);
+	}
+}
+
+/*
+ * check_real raises the error of sum(double precision) for sums of finite
+ * numbers that are not finite.
+ */
+static inline void
+check_real(const HgReal *real)
+{
+	if (unlikely(!isfinite(real->sum)))
+		float_overflow_error();
+}
+
+/*
+ * load_plain loads accumulators that are 64-bit numbers and nothing else.
+ */
+static void
+load_plain(HgFinish *f)
+{
+	hg_int128	sum_factor = power_of_ten(f->head.total_scale - f->head.own_scale);
+	hg_int128	count_factor = power_of_ten(f->head.count_scale);
+	int64	   *least = f->least;
+	int64	   *greatest = f->greatest;
+
+	for (uint32 k = 0; k < f->nmatched; k++)
+	{
+		const HgNarrow *acc = &f->plain[f->slot[k]];
+		uint32		member = f->member[k];
+		uint32		local = hg_finish_local(f, member);
+
+		if ((k & 0xffff) == 0)
+			CHECK_FOR_INTERRUPTS();
+		f->own.slot[member] = f->slot[k];
+		put_fixed(&f->count, local, acc->count, count_factor);
+		put_fixed(&f->sum, local, acc->sum, sum_factor);
+		least[local] = Min(least[local], acc->least);
+		greatest[local] = Max(greatest[local], acc->greatest);
+		if (f->flags != NULL)
+			f->flags[local] |= HG_AMOUNT_FACTS;
+	}
+}
+
+/*
+ * load_extremes loads the extremes of one accumulator.
+ */
+static void
+load_extremes(HgFinish *f, uint32 slot, uint32 member, uint32 local)
+{
+	HgOwn	   *own = &f->own;
+	hg_int128	least;
+	hg_int128	greatest;
+	Numeric		least_wide;
+	Numeric		greatest_wide;
+
+	hg_collect_extremes(f->c, slot, &least, &greatest, &least_wide, &greatest_wide);
+	if (hg_finish_wide(f))
+	{
+		void	  **lo = &((void **) f->least)[local];
+		void	  **hi = &((void **) f->greatest)[local];
+
+		own->least_wide[member] = least_wide;
+		own->greatest_wide[member] = greatest_wide;
+		if (*lo == NULL || hg_wide_compare(NULL, least_wide, *lo) < 0)
+			*lo = least_wide;
+		if (*hi == NULL || hg_wide_compare(NULL, greatest_wide, *hi) > 0)
+			*hi = greatest_wide;
+	}
+	else if (f->narrow)
+	{
+		int64	   *lo = &((int64 *) f->least)[local];
+		int64	   *hi = &((int64 *) f->greatest)[local];
+
+		own->least64[member] = (int64) least;
+		own->greatest64[member] = (int64) greatest;
+		*lo = Min(*lo, (int64) least);
+		*hi = Max(*hi, (int64) greatest);
+	}
+	else
+	{
+		hg_int128  *lo = &((hg_int128 *) f->least)[local];
+		hg_int128  *hi = &((hg_int128 *) f->greatest)[local];
+
+		own->least[member] = least;
+		own->greatest[member] = greatest;
+		*lo = Min(*lo, least);
+		*hi = Max(*hi, greatest);
+	}
+}
+
+/*
+ * load_sum loads the sum of one accumulator.
+ */
+static void
+load_sum(HgFinish *f, const HgAmount *sum, uint32 member, uint32 local,
+		 hg_int128 factor)
+{
+	HgOwn	   *own = &f->own;
+	HgMeasure  *m = &f->sum;
+
+	if (own->flags != NULL)
+		own->flags[member] = sum->flags;
+	if (own->real != NULL)
+	{
+		check_real(&sum->real);
+		own->real[member] = sum->real;
+		hg_real_add(&m->real[local], sum->real.sum);
+		m->real[local].rest += sum->real.rest;
+	}
+	else if (own->wide != NULL)
+	{
+		own->wide[member] = sum->wide;
+		m->opaque[local] = m->ops->add(m->ops->arg, m->opaque[local], sum->wide);
+	}
+	else
+	{
+		own->fixed[member] = sum->fixed;
+		put_fixed(m, local, sum->fixed, factor);
+	}
+}
+
+/*
+ * load_any loads accumulators of any kind.
+ */
+static void
+load_any(HgFinish *f)
+{
+	hg_int128	sum_factor = power_of_ten(f->head.total_scale - f->head.own_scale);
+	hg_int128	count_factor = power_of_ten(f->head.count_scale);
+
+	for (uint32 k = 0; k < f->nmatched; k++)
+	{
+		uint32		slot = f->slot[k];
+		uint32		member = f->member[k];
+		uint32		local = hg_finish_local(f, member);
+		int64		count = hg_collect_count(f->c, slot);
+		HgAmount	sum;
+
+		if ((k & 0xfff) == 0)
+			CHECK_FOR_INTERRUPTS();
+		f->own.count[member] = count;
+		put_fixed(&f->count, local, count, count_factor);
+		if (f->flags != NULL)
+			f->flags[local] |= HG_AMOUNT_FACTS;
+		if (f->head.value == HG_VALUE_COUNT)
+			continue;
+		hg_collect_sum(f->c, slot, &sum);
+		if (f->flags != NULL)
+			f->flags[local] |= sum.flags;
+		load_sum(f, &sum, member, local, sum_factor);
+		load_extremes(f, slot, member, local);
+	}
+}
+
+/*
+ * reload_wide loads counts or sums again, as numerics.
+ */
+static void
+reload_wide(HgFinish *f, HgMeasure *m, bool counts)
+{
+	use_numerics(f, m, counts ? f->head.count_scale : f->head.total_scale);
+	for (uint32 k = 0; k < f->nmatched; k++)
+	{
+		uint32		local = hg_finish_local(f, f->member[k]);
+		HgAmount	own = {0};
+		Numeric		value;
+
+		if ((k & 0xfff) == 0)
+			CHECK_FOR_INTERRUPTS();
+		if (counts)
+			own.fixed = hg_collect_count(f->c, f->slot[k]);
+		else
+			hg_collect_sum(f->c, f->slot[k], &own);
+		value = own.wide ? own.wide :
+			hg_fixed_numeric(own.fixed, counts ? 0 : f->head.own_scale);
+		m->opaque[local] = m->ops->add(m->ops->arg, m->opaque[local], value);
+		if (own.wide == NULL)
+			pfree(value);
+	}
+}
+
+/*
+ * roll_exact rolls up counts or exact sums, in numerics if need be.
+ */
+static void
+roll_exact(HgFinish *f, HgMeasure *m, bool counts)
+{
+	if (!m->overflow)
+		hg_rollup(f->dag, f->args->mode, m, 1, f->mcxt);
+	if (m->overflow)
+	{
+		reload_wide(f, m, counts);
+		hg_rollup(f->dag, f->args->mode, m, 1, f->mcxt);
+	}
+}
+
+/*
+ * roll_sums rolls up counts and sums, at once where both are what they should
+ * be.
+ */
+static void
+roll_sums(HgFinish *f)
+{
+	if (f->head.value == HG_VALUE_EXACT && !f->sum.overflow && !f->count.overflow)
+	{
+		HgMeasure	both[2] = {f->sum, f->count};
+
+		hg_rollup(f->dag, f->args->mode, both, 2, f->mcxt);
+		f->sum = both[0];
+		f->count = both[1];
+		if (f->sum.overflow)
+			roll_exact(f, &f->sum, false);
+		if (f->count.overflow)
+			roll_exact(f, &f->count, true);
+		return;
+	}
+	roll_exact(f, &f->count, true);
+	if (f->head.value == HG_VALUE_EXACT)
+		roll_exact(f, &f->sum, false);
+	else if (f->head.value == HG_VALUE_REAL)
+	{
+		hg_rollup(f->dag, f->args->mode, &f->sum, 1, f->mcxt);
+		for (uint32 i = 0; i < f->dag->n; i++)
+			check_real(&f->sum.real[i]);
+	}
+}
+
+/*
+ * roll_extremes rolls up least and greatest values.
+ */
+static void
+roll_extremes(HgFinish *f)
+{
+	if (f->head.value == HG_VALUE_COUNT)
+		return;
+	if (hg_finish_wide(f))
+		hg_rollup_extremes_opaque(f->dag, f->args->mode, hg_wide_compare, NULL,
+								  f->least, f->greatest);
+	else if (f->narrow)
+		hg_rollup_extremes64(f->dag, f->args->mode, f->least, f->greatest);
+	else
+		hg_rollup_extremes(f->dag, f->args->mode, f->least, f->greatest);
+}
+
+/*
+ * total_of is a measure's total of a local node.
+ */
+static void
+total_of(const HgMeasure *m, uint32 local, const uint8 *flags, HgAmount *total)
+{
+	memset(total, 0, sizeof(HgAmount));
+	if (flags != NULL)
+		total->flags = flags[local] & ~HG_AMOUNT_FACTS;
+	if (m->kind == HG_REAL)
+		total->real = m->real[local];
+	else if (m->kind == HG_FIXED)
+		total->fixed = m->fixed[local];
+	else
+		total->wide = m->opaque[local];
+}
+
+/*
+ * add_roots adds up the totals of the roots.
+ */
+static void
+add_roots(HgFinish *f)
+{
+	HgRollupHead *head = &f->head;
+
+	for (uint32 i = 0; i < f->dag->n; i++)
+	{
+		HgAmount	total;
+
+		if (!f->dag->is_root[i])
+			continue;
+		total_of(&f->count, i, NULL, &total);
+		hg_amount_add(&head->roots_count, &total, HG_VALUE_EXACT, head->count_scale);
+		if (head->value == HG_VALUE_COUNT)
+			continue;
+		total_of(&f->sum, i, f->flags, &total);
+		hg_amount_add(&head->roots, &total, head->value, head->total_scale);
+	}
+}
+
+/*
+ * hg_finish_roll_up computes all totals.
+ */
+void
+hg_finish_roll_up(HgFinish *f)
+{
+	alloc_totals(f);
+	alloc_extremes(f);
+	alloc_own(f);
+	if (f->plain != NULL)
+		load_plain(f);
+	else
+		load_any(f);
+
+	if (f->flags != NULL)
+		hg_rollup_flags(f->dag, f->args->mode, f->flags);
+	roll_sums(f);
+	roll_extremes(f);
+	add_roots(f);
+}
