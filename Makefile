@@ -119,7 +119,7 @@ SOURCE_HEADERS = $(wildcard $(srcdir)/src/*.h $(srcdir)/src/*/*.h)
 PG_CPPFLAGS = -I$(srcdir)/src
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-clobbered
 
-REGRESS = am hgraph_type functions arguments cycle planner
+REGRESS = am hgraph_type hrollup functions arguments cycle planner rollup rollup_views
 # Some expected results have characters beyond ASCII
 REGRESS_OPTS = --inputdir=$(srcdir)/test --load-extension=hierarchy \
 	--encoding=UTF8 --no-locale
@@ -135,6 +135,7 @@ ISOLATION = \
 	cycle_validity \
 	hierarchy_scan \
 	readers \
+	rollup_snapshot \
 	serializable
 ISOLATION_OPTS = --inputdir=$(srcdir)/test --outputdir=. \
 	--load-extension=hierarchy --encoding=UTF8 --no-locale

@@ -36,14 +36,17 @@ SELECT EXISTS (SELECT FROM affiliation WHERE share IS NOT NULL) AS has_shares,
     EXISTS (SELECT FROM affiliation WHERE is_primary) AS has_primary,
     EXISTS (SELECT FROM affiliation WHERE kind IS NOT NULL) AS has_kinds \gset
 SELECT CASE WHEN count(*) > 0 THEN
-        format(E'\n    INCLUDE (%s)\n    WITH (%s)', string_agg(col, ', ' ORDER BY n),
-            string_agg(format('%s = %L', role, col), ', ' ORDER BY n))
+        format(E'\n    INCLUDE (%s)\n    WITH (%s)', string_agg(col, ', ' ORDER BY n) FILTER (WHERE col IS NOT NULL),
+            string_agg(role || ' = ' || quote_literal(coalesce(col, 'on')), ', ' ORDER BY n))
         ELSE '' END AS roles
 FROM (VALUES
     (1, 'weight', 'share', :'has_shares'::boolean),
     (2, 'validity', 'valid', :'has_days'),
     (3, 'is_primary', 'is_primary', :'has_primary'),
-    (4, 'label', 'kind', :'has_kinds')) r (n, role, col, there)
+    (4, 'label', 'kind', :'has_kinds'),
+    -- foreign lists may have shares that are no parts of a whole
+    (5, 'any_weight', NULL, EXISTS (SELECT FROM affiliation WHERE parent_id IS NOT NULL
+        GROUP BY parent_id, child_id HAVING sum(share) NOT BETWEEN 0 AND 1))) r (n, role, col, there)
 WHERE there \gset
 
 \echo '---- 1. One index -----------------------------------------------------------------------------'
@@ -56,12 +59,8 @@ SELECT nodes, edges, roots, leaves, multi_parent_nodes, max_depth FROM graph_sta
 \echo 'no tree, and none is needed.'
 \echo
 
-CREATE VIEW level_total AS
-SELECT c.ancestor AS node, sum(f.quantity) AS total, sum(f.quantity * c.share) AS by_share
-FROM closure('org_chart', NULL::text) c
-JOIN fact f ON f.node = c.descendant
-GROUP BY c.ancestor;
-CREATE TEMP TABLE before AS SELECT * FROM level_total;
+CREATE TEMP TABLE before AS
+SELECT node, total FROM each(rollup_table('org_chart', 'fact', 'node', 'quantity'), NULL::text);
 
 -- The cast. For a foreign list: the largest root; the node with the most
 -- ancestors; and something to move that carries facts and has one parent.
@@ -107,17 +106,11 @@ SELECT coalesce(left(max(name) FILTER (WHERE id = :'top'), 40), '') AS top_name,
 FROM entity \gset
 SELECT :'new_parent' <> '' AS can_move \gset
 
--- Columns that only lists with shares have.
+-- A column that only lists with shares have.
 \if :has_shares
 \set share_column ', round(share * 100, 2) AS "share, %"'
-\set closure_share ', sum(f.quantity * c.share) AS by_share'
-\set by_share ', round(by_share, 1) AS by_share'
-\set sum_by_share ', round(sum(by_share)) AS "sum by share"'
 \else
 \set share_column
-\set closure_share
-\set by_share
-\set sum_by_share
 \endif
 
 \echo '---- 2. The tree ------------------------------------------------------------------------------'
@@ -166,60 +159,75 @@ ORDER BY depth, node LIMIT 10;
 
 \echo '---- 4. Totals at every level -----------------------------------------------------------------'
 \echo
-\echo 'closure() is the bridge between facts and levels: a row for every pair of ancestor and'
-\echo 'descendant. A node\'s total counts each fact below it once, however many paths lead there.'
-\if :has_shares
-\echo 'Multiplied with the share, a fact is split between those it belongs to.'
-\endif
+\echo 'rollup() is an aggregate: facts go in; what comes out is one value with the totals of all nodes.'
+\echo 'A total counts each fact at or below the node once, however many paths lead there.'
 \echo
 \set ECHO queries
-SELECT type, count(*) AS nodes, sum(total) AS "sum of totals":sum_by_share
-FROM (SELECT c.ancestor, sum(f.quantity) AS total:closure_share
-      FROM closure('org_chart', NULL::text) c JOIN fact f ON f.node = c.descendant
-      GROUP BY c.ancestor) t
-JOIN entity ON id = ancestor
-GROUP BY type ORDER BY sum(total) DESC, type LIMIT 12;
+SELECT left(name, 40) AS entity, type, own, total, total_count AS facts
+FROM each((SELECT rollup('org_chart', node, quantity) FROM fact), NULL::text)
+JOIN entity ON id = node
+ORDER BY total DESC, node LIMIT 8;
 \set ECHO none
-SELECT sum(quantity) AS "all facts",
-    coalesce(sum(quantity) FILTER (WHERE id IS NULL), 0) AS "of entities nobody knows"
-FROM fact LEFT JOIN entity ON id = node;
-\if :tidy
-\echo 'Whoever works for two networks counts in both totals, so these add up to more than there is.'
-\echo 'By share nothing counts twice: the topmost nodes, added up, are all the known facts.'
-\echo
-SELECT top, type, total:by_share
-FROM (SELECT 1 AS part, name AS top, type, total, by_share
-      FROM roots('org_chart', NULL::text) r JOIN entity ON id = r.node JOIN before t ON t.node = r.node
-      UNION ALL
-      SELECT 2, 'added up', '', sum(total), sum(by_share)
-      FROM roots('org_chart', NULL::text) r JOIN before t ON t.node = r.node) x
-ORDER BY part, total DESC;
-\else
-\echo 'The largest totals:'
-\echo
-SELECT left(name, 44) AS entity, type, total:by_share
-FROM before JOIN entity ON id = node
-ORDER BY total DESC, node LIMIT 12;
+\if :has_shares
+\echo 'In mode weighted a fact is split between those it belongs to, by the shares along its paths.'
 \endif
+\echo 'reconcile() tells where everything went. Whoever stands below two roots counts in both: that is'
+\echo 'what sharing adds, or blank shares take away. Facts of entities that nobody knows are unmatched,'
+\echo 'not dropped.'
+\echo
+\set ECHO queries
+\if :has_shares
+SELECT mode, grand_total, unmatched, round(sharing, 1) AS sharing, round(root_total, 1) AS root_total
+FROM (SELECT 'distinct' AS mode, rollup('org_chart', node, quantity) AS r FROM fact
+      UNION ALL
+      SELECT 'weighted', rollup('org_chart', node, quantity, 'weighted') FROM fact) f, reconcile(r);
+\else
+SELECT grand_total, unmatched, sharing, root_total
+FROM reconcile(rollup_table('org_chart', 'fact', 'node', 'quantity'));
+\endif
+\set ECHO none
+\echo 'Where does a number come from? What 100 facts of' :busy_name 'are to' :top_name':'
+\echo
+\set ECHO queries
+SELECT left(array_to_string(path, ' > '), 60) AS path, round(contribution, 2) AS contribution
+FROM explain_rollup('org_chart', :'top', :'busy', amount => 100) LIMIT 8;
+\set ECHO none
+\echo 'BI tools want tables and columns. This is an ordinary view, with comments:'
+\echo
+\set ECHO queries
+SELECT create_rollup_view('quantity_by_node', 'org_chart', 'fact', 'node', ARRAY['quantity']);
+SELECT level, left(path, 50) AS path, quantity_own, quantity_total
+FROM quantity_by_node WHERE :'top' IN (node, parent) ORDER BY path LIMIT 8;
+\set ECHO none
 
 \if :can_move
 \echo '---- 5. A move is one UPDATE ------------------------------------------------------------------'
 \echo
-\echo :moved_name 'goes from'
+\echo :moved_name 'is to go from'
 \echo :old_name 'to' :new_name'.'
+\echo 'What would that change? Try it in a transaction, compare, and roll back:'
+\echo
+\set ECHO queries
+BEGIN;
+CREATE TEMP TABLE today AS SELECT rollup_table('org_chart', 'fact', 'node', 'quantity') AS totals;
+UPDATE affiliation SET parent_id = :'new_parent'
+WHERE parent_id = :'old_parent' AND child_id = :'moved';
+SELECT left(name, 44) AS entity, type, before, after, difference
+FROM today, compare_rollup(totals, rollup_table('org_chart', 'fact', 'node', 'quantity'), NULL::text)
+JOIN entity ON id = node
+WHERE difference <> 0
+ORDER BY difference, node LIMIT 12;
+ROLLBACK;
+\set ECHO none
+\echo 'Nothing has happened yet. It does now, and everything below goes along:'
 \echo
 \set ECHO queries
 UPDATE affiliation SET parent_id = :'new_parent'
 WHERE parent_id = :'old_parent' AND child_id = :'moved';
+SELECT depth, left(name, 44) AS ancestor, type
+FROM ancestors('org_chart', :'moved') JOIN entity ON id = node
+ORDER BY depth, node LIMIT 8;
 \set ECHO none
-\echo
-\echo 'Everything below goes along. The totals that changed:'
-\echo
-SELECT left(name, 44) AS entity, type, b.total AS before, coalesce(a.total, 0) AS after,
-    coalesce(a.total, 0) - b.total AS change
-FROM before b LEFT JOIN level_total a USING (node) JOIN entity ON id = b.node
-WHERE b.total IS DISTINCT FROM a.total
-ORDER BY change, b.node LIMIT 12;
 \endif
 
 SELECT coalesce((SELECT node FROM descendants('org_chart', :'top', max_depth => 3)
@@ -288,6 +296,10 @@ INSERT INTO took SELECT 'the ancestors of every entity, one call each', :n,
 SELECT clock_timestamp() AS t0 \gset
 SELECT count(*) AS n FROM entity e WHERE within('org_chart', e.id, :'top') \gset
 INSERT INTO took SELECT 'which entities stand within ' || :'top_name' || '?', :n,
+    extract(epoch FROM clock_timestamp() - :'t0') * 1000;
+SELECT clock_timestamp() AS t0 \gset
+SELECT count(*) AS n FROM each(rollup_table('org_chart', 'fact', 'node', 'quantity'), NULL::text) \gset
+INSERT INTO took SELECT 'the totals of every node', :n,
     extract(epoch FROM clock_timestamp() - :'t0') * 1000;
 SELECT rpad(question, 70) AS question, rows, round(ms, 1) AS ms FROM took;
 \echo 'The server and all of this are gone now. README.md goes on with a tour of five minutes.'

@@ -20,7 +20,8 @@
 /*
  * What a function takes, in the order of its declaration: g graph, n node,
  * o other node, k key_type, d max_depth, s include_self, a as_of, p
- * primary_only, l labels, m mode, v amount.  A second form comes without key_type, for bigint.
+ * primary_only, l labels, m mode, v amount.  A second form comes without
+ * key_type, for bigint.
  */
 typedef struct Signature
 {

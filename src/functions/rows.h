@@ -41,16 +41,18 @@ typedef struct HgRowsArgs
 	Oid			graph;
 	Oid			key_type;		/* INT8OID, INT4OID, UUIDOID or TEXTOID: type
 								 * of the node argument and of result nodes */
-	Datum		node;			/* first node argument, by its type */
+	Datum		node;			/* where it starts (explain_rollup: its
+								 * descendant), by its type */
 	bool		node_null;		/* preorder of everything, paths' ancestor */
-	Datum		other;			/* common_ancestors' b, paths' ancestor */
+	Datum		other;			/* common_ancestors' b, paths' ancestor,
+								 * explain_rollup's node */
 	bool		other_null;
 	uint32		max_depth;		/* HG_UNLIMITED */
 	bool		include_self;
 	HgFilterArgs filter;
-	Datum		mode;			/* explain_rollup: text, */
+	Datum		mode;			/* explain_rollup's: a text, */
 	bool		mode_null;
-	Datum		amount;			/* numeric */
+	Datum		amount;			/* and a numeric */
 	bool		amount_null;
 } HgRowsArgs;
 

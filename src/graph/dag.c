@@ -216,7 +216,7 @@ mark_in_order(HgCut *c)
 				uint32_t	child = b->child[e];
 				bool		kept = c->plain || hg_bit(c->keep, e);
 
-				if (e < c->ahead_end)
+				if (e + HG_AHEAD < end)
 					__builtin_prefetch(&stamp[b->child[e + HG_AHEAD]]);
 				/* no branch: what is marked is hard to predict */
 				in_order &= !kept | (child > node);
@@ -279,6 +279,7 @@ peel(HgCut *c, uint32_t *cycle_node)
 		if (pos[c->member[i]] == 0)
 			order[tail++] = c->member[i];
 	}
+	c->ahead = -HG_AHEAD;
 	while (head < tail)
 	{
 		uint32_t	k = hg_gather(c, order[head], false);
@@ -306,6 +307,7 @@ peel(HgCut *c, uint32_t *cycle_node)
 		c->member[i] = order[c->n - 1 - i];
 		pos[c->member[i]] = i;
 	}
+	c->ahead = HG_AHEAD;
 	hg_host.free(order);
 	return true;
 }
@@ -381,8 +383,8 @@ hg_dag_cut(HgView *view, const uint32_t *node, uint32_t n, HgMode mode,
 	c.arena = arena;
 	c.scratch = dag->work->scratch;
 	c.plain = view->plain && mode != HG_PRIMARY;
-	if (full && c.g->base.nentries > HG_AHEAD)
-		c.ahead_end = c.g->base.nentries - HG_AHEAD;
+	c.ahead = HG_AHEAD;
+	c.ahead_end = full ? c.g->base.nentries : 0;
 	c.overlay = view->nentries > view->g->base.nentries;
 	c.near_size = 64;
 	c.near = hg_host.alloc(arena, c.near_size * sizeof(HgNear));

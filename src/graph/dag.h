@@ -59,7 +59,8 @@ typedef struct HgCut
 	HgScratch  *scratch;
 	bool		plain;			/* base entries with a parent all count */
 	bool		overlay;		/* there is an overlay to look at */
-	uint32_t	ahead_end;		/* up to here it pays to fetch ahead */
+	uint32_t	ahead;			/* how far to fetch ahead, modulo 2^32 ... */
+	uint32_t	ahead_end;		/* ... below here; 0: not worth it */
 	uint8_t    *keep;			/* a bit per base entry that counts; or NULL */
 	uint32_t   *member;
 	uint32_t	n;

@@ -640,3 +640,16 @@ hg_graph_nums(const HgGraph *g, const uint32_t *node, uint32_t n, int64_t *num)
 		num[i] = (node[i] < b->nnodes) ? b->key_num[node[i]] :
 			g->new_num[node[i] - b->nnodes];
 }
+
+/*
+ * hg_graph_by_key returns the nodes by integer key, in ascending order, where
+ * such a table is at hand.
+ */
+const uint32_t *
+hg_graph_by_key(const HgGraph *g, uint32_t *n)
+{
+	if (!g->base.direct || g->nnew > 0)
+		return NULL;
+	*n = g->base.hash_mask + 1;
+	return g->base.hash;
+}

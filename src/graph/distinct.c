@@ -21,15 +21,17 @@
 #define SAMPLE			64
 
 /*
- * Nanoseconds, measured: a step of a walk, and an addition to one measure
- * there; for 512 tops at a time an edge of masks, and, to one measure, what a
- * node's mask selects.
+ * Nanoseconds, measured: a walk, a step of it, and an addition there; for 512
+ * tops at a time an edge of masks, and to add up what a node's mask selects.
+ * The host's additions are guessed.
  */
-#define WALK_STEP		2.2
-#define WALK_ADD		1.2
+#define WALK_TOP		40.0
+#define WALK_STEP		6.0
+#define WALK_ADD		1.5
 #define MASK_EDGE		4.0
 #define MASK_ADD		50.0
 #define MASK_TOPS		512
+#define OPAQUE_ADD		100.0
 
 /*
  * sum_fragments_fixed adds totals up within fragments and notes those of tops.
@@ -458,12 +460,13 @@ walk(const HgSkeleton *s, const HgLane *lanes, int nlanes, uint32_t *stamp,
  * walks made to find out.
  */
 static bool
-masks_pay(const HgSkeleton *s, int nlanes, uint32_t *stamp, uint32_t *epoch,
-		  uint32_t *list)
+masks_pay(const HgSkeleton *s, const HgLane *lanes, int nlanes,
+		  uint32_t *stamp, uint32_t *epoch, uint32_t *list)
 {
 	double		steps = 0;
 	double		edges = 0;
 	double		rows = 0;
+	double		batches = (double) s->ntops / MASK_TOPS + 1;
 	double		walks,
 				masks;
 
@@ -471,8 +474,7 @@ masks_pay(const HgSkeleton *s, int nlanes, uint32_t *stamp, uint32_t *epoch,
 		return false;
 	for (uint32_t k = 0; k < SAMPLE; k++)
 	{
-		uint32_t	t = (uint32_t) ((uint64_t) k * s->ntops / SAMPLE);
-		uint32_t	top = s->top[t];
+		uint32_t	top = s->top[(uint64_t) k * s->ntops / SAMPLE];
 
 		hg_host.check_interrupts();
 		steps += list_ancestors(s, top, stamp, ++*epoch, list);
@@ -481,10 +483,23 @@ masks_pay(const HgSkeleton *s, int nlanes, uint32_t *stamp, uint32_t *epoch,
 		rows += (top < s->ninner) ? top : s->ninner;
 	}
 	steps *= (double) s->ntops / SAMPLE;
-	edges *= ((double) s->ntops / MASK_TOPS + 1) / SAMPLE;
-	rows *= ((double) s->ntops / MASK_TOPS + 1) / SAMPLE;
-	walks = steps * (WALK_STEP + nlanes * WALK_ADD);
-	masks = edges * MASK_EDGE + rows * nlanes * MASK_ADD;
+	edges *= batches / SAMPLE;
+	rows *= batches / SAMPLE;
+	walks = s->ntops * WALK_TOP + steps * WALK_STEP;
+	masks = edges * MASK_EDGE;
+	for (int l = 0; l < nlanes; l++)
+	{
+		if (lanes[l].kind == HG_LANE_OPAQUE)
+		{
+			walks += steps * OPAQUE_ADD;
+			masks += (rows + batches * 256) * MASK_TOPS / 8 * OPAQUE_ADD;
+		}
+		else
+		{
+			walks += steps * WALK_ADD;
+			masks += rows * MASK_ADD;
+		}
+	}
 	return masks < walks;
 }
 
@@ -635,7 +650,7 @@ hg_rollup_distinct(const HgDag *dag, HgMeasure *measures, int nmeasures,
 			masks = true;
 			break;
 		default:
-			masks = masks_pay(&s, nlanes, stamp, &epoch, list);
+			masks = masks_pay(&s, lanes, nlanes, stamp, &epoch, list);
 			break;
 	}
 	if (masks)

@@ -12,7 +12,7 @@
 #include "graph/dag.h"
 
 /* Entries fetched ahead in sequential passes. */
-#define HG_AHEAD		24
+#define HG_AHEAD		24U
 
 /*
  * hg_gather lists the rows of the mode that lead to a node's parents; weights:
@@ -40,9 +40,9 @@ hg_gather(HgCut *c, uint32_t node, bool weights)
 			uint32_t	parent = b->parent[entry];
 
 			/* where several parents come in, entries are far apart */
-			if (pos < c->ahead_end)
+			if (pos + c->ahead < c->ahead_end)
 			{
-				uint32_t	coming = b->in_entry[pos + HG_AHEAD];
+				uint32_t	coming = b->in_entry[pos + c->ahead];
 
 				__builtin_prefetch(&b->parent[coming]);
 				if (weights && b->weight != NULL)

@@ -148,24 +148,29 @@ typedef enum HgValueInput
 struct HgCollect
 {
 	uint32		magic;			/* HG_COLLECT_MAGIC */
-	HgCollectArgs args;
-	MemoryContext mcxt;
 
-	/* set and used by the transition function */
+	/*
+	 * What each row needs comes first, in few cache lines: there can be
+	 * thousands of groups.
+	 */
+	bool		check_args;		/* may differ from row to row */
 	HgNodeInput node_input;
 	HgValueInput value_input;
-	bool		check_args;		/* may differ from row to row */
 
 	/*
 	 * The batch: rows taken, not yet added.  Values are int64, hg_int128,
 	 * double or Numeric, as the kind of accumulators requires; numerics are
 	 * not ours, so they are added at once.
 	 */
+	HgAccKind	held;			/* kind that "value" is for */
+	int			scale;			/* of all exact values */
 	uint32		nbatch;
 	uint32		batch_size;
-	HgKeys		batch;
 	void	   *value;
-	HgAccKind	held;			/* kind that "value" is for */
+	HgKeys		batch;
+
+	HgCollectArgs args;
+	MemoryContext mcxt;
 
 	/*
 	 * Accumulators.  Number 0 is that of facts without a key.  The others are
@@ -173,12 +178,11 @@ struct HgCollect
 	 * are dense, directly as number key - base + 1.
 	 */
 	HgAccKind	kind;
-	int			scale;
 	uint32		n;				/* in use or, if direct, all of them */
 	uint32		size;			/* room for so many */
 	uint32		nused;			/* with facts */
 	Size		stride;
-	char	   *acc;			/* begins a cache line */
+	char	   *acc;			/* many begin a cache line */
 	char	   *acc_chunk;		/* what was allocated for it */
 	int64	   *high;			/* NARROW: NULL until a sum leaves 64 bits */
 	uint8	   *flags;			/* HG_AMOUNT_*; NULL until there is any */

@@ -29,6 +29,8 @@
 /* Room below which a block is not worth its while. */
 #define LEAST_ROOM		8
 #define CACHE_LINE		64
+/* Bytes of accumulators from which on it matters where they begin. */
+#define ALIGN_FROM		16384
 
 /* Direct addressing: at least so many keys, at most so many numbers a key. */
 #define DENSE_KEYS		256
@@ -61,14 +63,34 @@ hg_acc_stride(HgAccKind kind)
 }
 
 /*
- * hg_collect_alloc_acc allocates accumulators.  They begin a cache line, so
- * that as few as possible lie across two.
+ * padded is the size to allocate for so many bytes of accumulators.  Many
+ * begin a cache line, so that as few as possible lie across two.
+ */
+static Size
+padded(Size bytes)
+{
+	return bytes < ALIGN_FROM ? bytes : bytes + CACHE_LINE;
+}
+
+/*
+ * align is where accumulators begin in what was allocated for them.
+ */
+static char *
+align(char *chunk, Size bytes)
+{
+	return bytes < ALIGN_FROM ? chunk : (char *) TYPEALIGN(CACHE_LINE, chunk);
+}
+
+/*
+ * hg_collect_alloc_acc allocates accumulators.
  */
 void
 hg_collect_alloc_acc(HgCollect *c, uint32 size, char **acc, char **chunk)
 {
-	*chunk = hg_collect_alloc(c, size * c->stride + CACHE_LINE, true);
-	*acc = (char *) TYPEALIGN(CACHE_LINE, *chunk);
+	Size		bytes = size * c->stride;
+
+	*chunk = hg_collect_alloc(c, padded(bytes), true);
+	*acc = align(*chunk, bytes);
 }
 
 /*
@@ -95,8 +117,8 @@ resize(HgCollect *c, uint32 size)
 	char	   *acc;
 
 	Assert(size > c->size);
-	c->acc_chunk = repalloc_huge(c->acc_chunk, bytes + CACHE_LINE);
-	acc = (char *) TYPEALIGN(CACHE_LINE, c->acc_chunk);
+	c->acc_chunk = repalloc_huge(c->acc_chunk, padded(bytes));
+	acc = align(c->acc_chunk, bytes);
 	if (acc != c->acc_chunk + shift)
 		memmove(acc, c->acc_chunk + shift, old_bytes);
 	memset(acc + old_bytes, 0, bytes - old_bytes);

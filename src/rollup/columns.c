@@ -744,6 +744,19 @@ hg_column_read(HgColumn *col, const unsigned char **pos,
 }
 
 /*
+ * hg_column_is_zero tells whether a column that was written has zeros only, or
+ * empty strings.
+ */
+bool
+hg_column_is_zero(const unsigned char *column)
+{
+	if (column[1] != 0)
+		return false;
+	return column[0] != HG_COLUMN_INT ||
+		get_int(column + 2, sizeof(hg_int128)) == 0;
+}
+
+/*
  * hg_column_int returns an integer.
  */
 hg_int128

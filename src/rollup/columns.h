@@ -68,6 +68,9 @@ extern void hg_buffer_put(HgBuffer *buf, const void *data, size_t len);
 extern void hg_column_write(HgBuffer *buf, const HgSource *source,
 							const uint32_t *order, uint32_t n);
 
+/* Does a column that was written there hold zeros or empty strings only? */
+extern bool hg_column_is_zero(const unsigned char *column);
+
 /*
  * Columns whose values lie side by side (parts of a struct, by an index) are
  * cheaper to fetch together: replaces those sources, among n, that share an

@@ -3,7 +3,8 @@
  * order.c
  *	  Nodes in the order of their keys: integers by value, others bytewise.
  *
- * A radix sort, least significant digit first, over what the keys have in
+ * A graph whose keys are dense integers knows that order.  Otherwise it is a
+ * radix sort, least significant digit first, over what the keys have in
  * difference: a million dense integers take two passes.  Keys of bytes are
  * sorted by their first eight that way, and what ties by comparing.
  *
@@ -126,6 +127,37 @@ sort_ties(const HgGraph *g, const HgDag *dag, Sortable *items, uint32 n)
 }
 
 /*
+ * order_dense is hg_key_order for graphs that know their nodes in this order.
+ * False: this one does not, or looking through all its nodes takes longer than
+ * sorting.
+ */
+static bool
+order_dense(const HgGraph *g, const HgDag *dag, const uint8 *flags,
+			uint32 *order, uint32 *n)
+{
+	uint32		span;
+	const uint32 *by_key = hg_graph_by_key(g, &span);
+
+	if (by_key == NULL || dag->member_local != NULL || span / 8 > dag->nmembers)
+		return false;
+	*n = 0;
+	for (uint32 i = 0; i < span; i++)
+	{
+		uint32		member;
+
+		if ((i & 0xffff) == 0)
+			CHECK_FOR_INTERRUPTS();
+		if (by_key[i] == HG_NONE)
+			continue;
+		member = hg_dag_local(dag, by_key[i]);
+		if (member != HG_NONE &&
+			(flags == NULL || (flags[member] & HG_AMOUNT_FACTS)))
+			order[(*n)++] = member;
+	}
+	return true;
+}
+
+/*
  * hg_key_order lists the members that have facts in the order of their keys.
  */
 uint32
@@ -134,11 +166,15 @@ hg_key_order(const HgGraph *g, const HgDag *dag, const uint8 *flags,
 {
 	bool		is_int = hg_graph_kind(g) == HG_KEY_INT;
 	Size		size = Max((Size) dag->nmembers, 1) * sizeof(Sortable);
-	Sortable   *items = hg_memory_alloc(CurrentMemoryContext, size, false);
-	Sortable   *other = hg_memory_alloc(CurrentMemoryContext, size, false);
+	Sortable   *items;
+	Sortable   *other;
 	Sortable   *sorted;
 	uint32		n = 0;
 
+	if (order_dense(g, dag, flags, order, &n))
+		return n;
+	items = hg_memory_alloc(CurrentMemoryContext, size, false);
+	other = hg_memory_alloc(CurrentMemoryContext, size, false);
 	for (uint32 i = 0; i < dag->nmembers; i++)
 	{
 		uint32		local = dag->member_local ? dag->member_local[i] : i;

@@ -105,7 +105,7 @@ check_columns(const List *columns)
 				ereport(ERROR,
 						(errcode(ERRCODE_DUPLICATE_COLUMN),
 						 errmsg("the rollup view would have two columns \"%s\"", name),
-						 errdetail("It has columns node, parent, level and path, one for each dimension, and several for each measure that begin with its name."),
+						 errdetail("It has columns node, parent, level and path, one for each dimension, and for each measure several that begin with its name."),
 						 errhint("Roll up a view over the source that gives the column another name.")));
 		}
 	}
@@ -330,7 +330,8 @@ add_comments(const HgRollupViewSpec *spec, Oid view, const List *columns,
 	if (comment == NULL)
 	{
 		initStringInfo(&buf);
-		appendStringInfo(&buf, "%s rolled up over graph %s, mode %s; a row for every node with facts at or below it",
+		appendStringInfo(&buf, "%s rolled up over graph %s, mode %s;"
+						 " a row for every node with facts at or below it",
 						 spec->facts.relation, spec->graph_name,
 						 hg_mode_name(spec->mode));
 		foreach(lc, spec->dimensions)

@@ -271,6 +271,7 @@ hg_rollup_view_query(const HgRollupViewSpec *spec)
 	add_day(&sql, spec);
 	if (spec->mode == HG_PRIMARY)
 		appendStringInfoString(&sql, ", primary_only => true");
-	appendStringInfoString(&sql, ") AS p\n ON p.node OPERATOR(pg_catalog.=) e.node AND NOT p.is_repeat");
+	appendStringInfoString(&sql, ") AS p\n"
+						   " ON p.node OPERATOR(pg_catalog.=) e.node AND NOT p.is_repeat");
 	return sql.data;
 }

@@ -15,6 +15,7 @@
  *
  * An amount is a byte of flags, a byte for its form and, by form, nothing
  * (zero), 16 bytes (fixed), a length of 4 bytes and a numeric, or two doubles.
+ * Where facts were only counted, amounts but the roots' count are zero.
  * Numerics stand in the form in which they travel to clients, which is checked
  * whenever one is read.
  *
@@ -37,6 +38,9 @@
 #include "utils/memutils.h"
 
 #define VERSION		1
+
+/* Bytes before the digits of a numeric on the wire. */
+#define NUMERIC_HEAD	8
 
 typedef enum AmountForm
 {
@@ -140,11 +144,13 @@ key_type_number(Oid type)
 void
 hg_hrollup_begin(HgBuffer *buf, const HgRollupHead *head)
 {
+	static const HgAmount nothing = {0};
+	bool		counts = head->value == HG_VALUE_COUNT;
 	bool		real = head->value == HG_VALUE_REAL;
 	Size		namelen = strlen(head->graph);
 
 	/* Roughly what the columns take, to grow but seldom. */
-	hg_buffer_init(buf, 1024 + (Size) head->n * 32);
+	hg_buffer_init(buf, 1024 + (Size) head->n * 48);
 	put_number(buf, 0, VARHDRSZ);
 	put_number(buf, VERSION, 1);
 	put_number(buf, head->mode, 1);
@@ -157,10 +163,10 @@ hg_hrollup_begin(HgBuffer *buf, const HgRollupHead *head)
 	put_number(buf, head->grand_count, 8);
 	put_number(buf, head->unmatched_count, 8);
 	put_number(buf, head->unstated, 8);
-	put_amount(buf, &head->grand, real);
-	put_amount(buf, &head->unmatched, real);
+	put_amount(buf, counts ? &nothing : &head->grand, real);
+	put_amount(buf, counts ? &nothing : &head->unmatched, real);
 	put_amount(buf, &head->roots_count, false);
-	put_amount(buf, &head->roots, real);
+	put_amount(buf, counts ? &nothing : &head->roots, real);
 	put_number(buf, namelen, 2);
 	hg_buffer_put(buf, head->graph, namelen);
 }
@@ -183,20 +189,31 @@ hg_hrollup_end(HgBuffer *buf)
 }
 
 /*
- * is_numerics: does this column hold numerics when it holds bytes?
+ * hg_hrollup_put appends a column.  One of zeros is left out, so that equal
+ * rollups have equal bytes, however they were made.
  */
-static bool
-is_numerics(int col)
+void
+hg_hrollup_put(HgBuffer *buf, HgRollupColumn col, const HgSource *source,
+			   const uint32 *order, uint32 n)
 {
-	return col != HG_COL_KEY;
+	Size		start = buf->len;
+	HgSource	none = {0};
+
+	hg_column_write(buf, source, order, n);
+	if (col != HG_COL_KEY && source->type != HG_SOURCE_NONE &&
+		hg_column_is_zero((const unsigned char *) buf->data + start))
+	{
+		buf->len = start;
+		hg_column_write(buf, &none, NULL, n);
+	}
 }
 
 /*
  * write_numerics writes a column of numerics.
  */
 static void
-write_numerics(HgBuffer *buf, const HgSource *source, const uint32 *order,
-			   uint32 n, MemoryContext temp)
+write_numerics(HgBuffer *buf, HgRollupColumn col, const HgSource *source,
+			   const uint32 *order, uint32 n, MemoryContext temp)
 {
 	MemoryContext old = MemoryContextSwitchTo(temp);
 	HgKey	   *cells = palloc_extended((Size) Max(n, 1) * sizeof(HgKey),
@@ -219,7 +236,7 @@ write_numerics(HgBuffer *buf, const HgSource *source, const uint32 *order,
 			cells[i] = hg_numeric_cell((Numeric) unconstify(unsigned char *, num->bytes));
 	}
 	MemoryContextSwitchTo(old);
-	hg_column_write(buf, &in_order, NULL, n);
+	hg_hrollup_put(buf, col, &in_order, NULL, n);
 	MemoryContextReset(temp);
 }
 
@@ -240,17 +257,17 @@ hg_hrollup_make(const HgRollupHead *head, const HgSource *columns,
 	hg_hrollup_begin(&buf, head);
 	memcpy(sources, columns, sizeof(sources));
 	hg_columns_fetch(sources, HG_ROLLUP_COLUMNS, order, head->n, fetched);
-	for (int i = 0; i < HG_ROLLUP_COLUMNS; i++)
+	for (HgRollupColumn i = 0; i < HG_ROLLUP_COLUMNS; i++)
 	{
 		HgSource	none = {0};
 
 		CHECK_FOR_INTERRUPTS();
 		if (head->value == HG_VALUE_COUNT && i > HG_COL_TOTAL_COUNT)
-			hg_column_write(&buf, &none, NULL, head->n);
-		else if (sources[i].type == HG_SOURCE_BYTES && is_numerics(i))
-			write_numerics(&buf, &sources[i], order, head->n, temp);
+			hg_hrollup_put(&buf, i, &none, NULL, head->n);
+		else if (sources[i].type == HG_SOURCE_BYTES && i != HG_COL_KEY)
+			write_numerics(&buf, i, &sources[i], order, head->n, temp);
 		else
-			hg_column_write(&buf, &sources[i], fetched[i] ? NULL : order, head->n);
+			hg_hrollup_put(&buf, i, &sources[i], fetched[i] ? NULL : order, head->n);
 		if (fetched[i])
 			pfree(unconstify(void *, sources[i].base));
 	}
@@ -321,21 +338,21 @@ static Numeric
 numeric_from_cell(const unsigned char *bytes, uint32 len)
 {
 	StringInfoData buf;
-	Numeric		result;
 
-	buf.data = (char *) unconstify(unsigned char *, bytes);
-	buf.len = buf.maxlen = len;
-	buf.cursor = 0;
-	result = DatumGetNumeric(DirectFunctionCall3(numeric_recv,
-												 PointerGetDatum(&buf),
-												 ObjectIdGetDatum(InvalidOid),
-												 Int32GetDatum(-1)));
-	if (buf.cursor != buf.len)
+	/* Its first two bytes say how many groups of digits follow its head. */
+	if (len < NUMERIC_HEAD ||
+		len != NUMERIC_HEAD + 2 * ((uint32) bytes[0] << 8 | bytes[1]))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
 				 errmsg("invalid value of type hrollup"),
-				 errdetail("Bytes follow a number.")));
-	return result;
+				 errdetail("A number is damaged.")));
+	buf.data = (char *) unconstify(unsigned char *, bytes);
+	buf.len = buf.maxlen = len;
+	buf.cursor = 0;
+	return DatumGetNumeric(DirectFunctionCall3(numeric_recv,
+											   PointerGetDatum(&buf),
+											   ObjectIdGetDatum(InvalidOid),
+											   Int32GetDatum(-1)));
 }
 
 /*
@@ -400,16 +417,16 @@ parse_head(HgRollupHead *head, Reader *r)
 	bool		real;
 
 	if (get_number(r, 1) != VERSION)
-		return "unknown format version";
+		return "Its format version is unknown.";
 	mode = (uint32) get_number(r, 1);
 	value = (uint32) get_number(r, 1);
 	key = (uint32) get_number(r, 1);
 	if (mode > HG_PATHS)
-		return "unknown mode";
+		return "Its mode is unknown.";
 	if (value > HG_VALUE_REAL)
-		return "unknown kind of values";
+		return "Its kind of values is unknown.";
 	if (key >= lengthof(key_types))
-		return "unknown type of keys";
+		return "Its type of keys is unknown.";
 	head->mode = (HgMode) mode;
 	head->value = (HgValueKind) value;
 	head->key_type = key_types[key];
@@ -420,7 +437,7 @@ parse_head(HgRollupHead *head, Reader *r)
 	head->count_scale = (int) get_number(r, 2);
 	if (head->total_scale > HG_MAX_SCALE || head->count_scale > HG_MAX_SCALE ||
 		head->own_scale > head->total_scale)
-		return "impossible scale";
+		return "Its scale is impossible.";
 	head->n = (uint32) get_number(r, 4);
 	head->grand_count = (int64) get_number(r, 8);
 	head->unmatched_count = (int64) get_number(r, 8);
@@ -432,12 +449,12 @@ parse_head(HgRollupHead *head, Reader *r)
 	namelen = (uint32) get_number(r, 2);
 	name = get_bytes(r, namelen);
 	if (r->failed)
-		return "its head is damaged";
+		return "Its head is damaged.";
 	if (head->unmatched_count < 0 || head->unstated < 0 ||
 		head->grand_count < head->unmatched_count)
-		return "impossible number of facts";
+		return "Its number of facts is impossible.";
 	if (memchr(name, '\0', namelen) != NULL)
-		return "impossible name of a graph";
+		return "The name of its graph is impossible.";
 	head->graph = pnstrdup((const char *) name, namelen);
 	return NULL;
 }
@@ -506,15 +523,15 @@ hg_hrollup_parse(HgRollupView *view, const unsigned char *data, Size len)
 		HgColumn   *col = &view->columns[i];
 
 		if (!hg_column_read(col, &r.pos, r.end, view->head.n))
-			return "a column is damaged";
+			return "A column is damaged.";
 		if (!type_fits(&view->head, i, col->type))
-			return "a column is of the wrong type";
+			return "A column is of the wrong type.";
 		/* Keys differ, so there cannot be many in no bytes. */
 		if (i == HG_COL_KEY && view->head.n > 1 && col->width == 0)
-			return "impossible number of nodes";
+			return "Its number of nodes is impossible.";
 	}
 	if (r.pos != r.end)
-		return "bytes follow its end";
+		return "Bytes follow its end.";
 	return NULL;
 }
 

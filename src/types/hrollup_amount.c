@@ -177,6 +177,20 @@ hg_extreme_numeric(hg_int128 value, int scale)
 }
 
 /*
+ * hg_numeric_flags tells which flag a numeric that is no number stands for.
+ */
+uint8
+hg_numeric_flags(Numeric num)
+{
+	if (numeric_is_nan(num))
+		return HG_AMOUNT_NAN;
+	if (!numeric_is_inf(num))
+		return 0;
+	return hg_numeric_compare(num, hg_fixed_numeric(0, 0)) > 0 ?
+		HG_AMOUNT_PLUS_INF : HG_AMOUNT_MINUS_INF;
+}
+
+/*
  * hg_numeric_compare orders numerics.
  */
 int

@@ -32,14 +32,14 @@ check_keys(const HgRollupView *view)
 		if (i % CHECK_EVERY == 0)
 			CHECK_FOR_INTERRUPTS();
 		if (type == INT4OID && (key.num < PG_INT32_MIN || key.num > PG_INT32_MAX))
-			return "a key is out of range";
+			return "A key is out of range.";
 		if (type == INT8OID &&
 			hg_column_int(&view->columns[HG_COL_KEY], i) != key.num)
-			return "a key is out of range";
+			return "A key is out of range.";
 		if (type == UUIDOID && key.len != UUID_LEN)
-			return "a key is no uuid";
+			return "A key is no uuid.";
 		if (i > 0 && hg_hrollup_compare(type, &last, &key) >= 0)
-			return "keys do not ascend";
+			return "Keys do not ascend.";
 		last = key;
 	}
 	return NULL;
@@ -106,10 +106,10 @@ check_numeric(const HgColumn *column, uint32 i, int scale, bool special)
 	if (numeric_is_nan(num) || numeric_is_inf(num))
 	{
 		if (!special)
-			return "a sum is not a number";
+			return "A sum is not a number.";
 	}
 	else if (shown_places(hg_column_bytes(column, i, &len)) > scale)
-		return "a number has more decimal places than its scale";
+		return "A number has more decimal places than its scale.";
 	pfree(num);
 	return NULL;
 }
@@ -134,7 +134,7 @@ check_numerics(const HgColumn *column, int scale, bool special)
 }
 
 /*
- * check_extreme checks least or greatest values, where there are facts.
+ * check_extremes checks least or greatest values, where there are facts.
  */
 static const char *
 check_extremes(const HgRollupView *view, HgRollupColumn col)
@@ -157,20 +157,20 @@ check_extremes(const HgRollupView *view, HgRollupColumn col)
 
 			(void) hg_column_bytes(column, i, &len);
 			if (len == 0)
-				return "a least or greatest value is missing";
+				return "A least or greatest value is missing.";
 			continue;
 		}
 		v = hg_column_int(column, i);
 		if (view->head.value == HG_VALUE_EXACT)
 		{
 			if (v < HG_EXTREME_MINUS_INF || v > HG_EXTREME_NAN)
-				return "a least or greatest value is out of range";
+				return "A least or greatest value is out of range.";
 			continue;
 		}
 		ordered = (int64) v;
 		if (ordered != v ||
 			hg_real_to_ordered(hg_real_from_ordered(ordered)) != ordered)
-			return "a least or greatest value is no double";
+			return "A least or greatest value is no double.";
 	}
 	return NULL;
 }
@@ -185,23 +185,23 @@ check_column(const HgRollupView *view, HgRollupColumn col)
 	const HgRollupHead *head = &view->head;
 
 	if (!hg_column_check(column))
-		return "a column is damaged";
+		return "A column is damaged.";
 	switch (col)
 	{
 		case HG_COL_KEY:
 			return check_keys(view);
 		case HG_COL_DEPTH:
 			if (!within_range(column, -1, PG_INT32_MAX))
-				return "a depth is out of range";
+				return "A depth is out of range.";
 			return NULL;
 		case HG_COL_OWN_COUNT:
 			if (!within_range(column, 0, PG_INT64_MAX))
-				return "a count is out of range";
+				return "A count is out of range.";
 			return NULL;
 		case HG_COL_OWN_FLAGS:
 		case HG_COL_TOTAL_FLAGS:
 			if (!within_range(column, 0, HG_AMOUNT_FACTS | HG_AMOUNT_SPECIAL))
-				return "a flag is unknown";
+				return "A flag is unknown.";
 			return NULL;
 		case HG_COL_OWN_MIN:
 		case HG_COL_OWN_MAX:
@@ -221,7 +221,7 @@ check_column(const HgRollupView *view, HgRollupColumn col)
 			break;
 	}
 	if (column->type == HG_COLUMN_REAL)
-		return check_reals(column) ? NULL : "a sum is not a number";
+		return check_reals(column) ? NULL : "A sum is not a number.";
 	if (column->type == HG_COLUMN_BYTES)
 		return check_numerics(column,
 							  col == HG_COL_TOTAL_COUNT ? head->count_scale :
@@ -239,10 +239,19 @@ check_amount(const HgAmount *amount, int scale)
 	if (amount->wide == NULL)
 		return NULL;
 	if (numeric_is_nan(amount->wide) || numeric_is_inf(amount->wide))
-		return "a sum is not a number";
+		return "A sum is not a number.";
 	if (shown_places(hg_numeric_cell(amount->wide).bytes) > scale)
-		return "a number has more decimal places than its scale";
+		return "A number has more decimal places than its scale.";
 	return NULL;
+}
+
+/*
+ * has_amount: is an exact amount anything but zero?
+ */
+static bool
+has_amount(const HgAmount *amount)
+{
+	return amount->flags || amount->wide || amount->fixed != 0;
 }
 
 /*
@@ -256,7 +265,13 @@ hg_hrollup_check(const HgRollupView *view)
 
 	if (head->value != HG_VALUE_EXACT &&
 		(head->own_scale != 0 || head->total_scale != 0))
-		return "impossible scale";
+		return "Its scale is impossible.";
+	if (head->value == HG_VALUE_COUNT &&
+		(has_amount(&head->grand) || has_amount(&head->unmatched) ||
+		 has_amount(&head->roots)))
+		return "It has sums, although facts were only counted.";
+	if (head->roots_count.flags)
+		return "A sum is not a number.";
 	if ((problem = check_amount(&head->grand, head->own_scale)) ||
 		(problem = check_amount(&head->unmatched, head->own_scale)) ||
 		(problem = check_amount(&head->roots, head->total_scale)) ||

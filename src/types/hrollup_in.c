@@ -202,7 +202,7 @@ start_object(void *state)
 	HgRollupParser	   *p = state;
 
 	if (p->level > 0)
-		hg_parse_fail("There is an object within the object.");
+		hg_parse_fail("There must be no object within the object.");
 	p->level = LEVEL_DOCUMENT;
 	HG_JSON_DONE;
 }
@@ -245,11 +245,12 @@ start_array(void *state)
 		hg_parse_fail("It must be a JSON object.");
 	if (p->level == LEVEL_DOCUMENT &&
 		p->field != HG_FIELD_COLUMNS && p->field != HG_FIELD_NODES)
-		fail_field(p->field, "no array");
+		hg_parse_fail(psprintf("Field \"%s\" must not be an array.",
+							   hg_rollup_field_names[p->field]));
 	if (p->level == LEVEL_LIST && p->field == HG_FIELD_COLUMNS)
 		fail_field(p->field, "an array of strings");
 	if (p->level == LEVEL_NODE)
-		hg_parse_fail_cell(p, "no array");
+		hg_parse_fail_cell(p, "neither array nor object");
 	p->level++;
 	if (p->level == LEVEL_NODE)
 	{

@@ -525,7 +525,7 @@ write_column(HgBuffer *buf, const Merge *m, HgRollupColumn col, HgSource source)
 				cells[row] = hg_numeric_cell((Numeric) unconstify(unsigned char *,
 																  cells[row].bytes));
 	}
-	hg_column_write(buf, &source, NULL, m->head.n);
+	hg_hrollup_put(buf, col, &source, NULL, m->head.n);
 }
 
 /*

@@ -22,6 +22,9 @@
 
 /* Writing: head, then HG_ROLLUP_COLUMNS columns in order, then the end. */
 extern void hg_hrollup_begin(HgBuffer *buf, const HgRollupHead *head);
+extern void hg_hrollup_put(HgBuffer *buf, HgRollupColumn col,
+						   const HgSource *source, const uint32 *order,
+						   uint32 n);
 extern struct varlena *hg_hrollup_end(HgBuffer *buf);
 /* A numeric as a cell of a BYTES column. */
 extern HgKey hg_numeric_cell(Numeric num);
@@ -116,6 +119,8 @@ extern Datum hg_real_numeric(double value);
 extern Numeric hg_extreme_numeric(hg_int128 value, int scale);
 /* Is an integer one of those, and which? */
 extern uint8 hg_extreme_flags(hg_int128 value);
+/* The same for a numeric. */
+extern uint8 hg_numeric_flags(Numeric num);
 extern int	hg_numeric_compare(Numeric a, Numeric b);
 
 /* ---- hrollup_merge.c ---- */

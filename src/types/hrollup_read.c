@@ -81,9 +81,12 @@ hg_hrollup_extreme(const HgRollupView *view, HgRollupColumn col, uint32 i,
 		return true;
 	}
 	exact_cell(column, i, amount);
-	if (column->type == HG_COLUMN_BYTES)
-		return amount->wide != NULL;
-	amount->flags = hg_extreme_flags(amount->fixed);
+	if (column->type != HG_COLUMN_BYTES)
+		amount->flags = hg_extreme_flags(amount->fixed);
+	else if (amount->wide == NULL)
+		return false;
+	else
+		amount->flags = hg_numeric_flags(amount->wide);
 	return true;
 }
 

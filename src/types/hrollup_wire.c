@@ -86,7 +86,8 @@ compare_rows(const void *a, const void *b, void *arg)
  * move_column writes a column with its rows in another order.
  */
 static void
-move_column(HgBuffer *buf, const HgColumn *column, const uint32 *order)
+move_column(HgBuffer *buf, HgRollupColumn col, const HgColumn *column,
+			const uint32 *order)
 {
 	HgSource	source = {0};
 	Size		n = Max(column->n, 1);
@@ -126,7 +127,7 @@ move_column(HgBuffer *buf, const HgColumn *column, const uint32 *order)
 			break;
 	}
 	source.base = values.num;
-	hg_column_write(buf, &source, order, column->n);
+	hg_hrollup_put(buf, col, &source, order, column->n);
 	if (values.num)
 		pfree(values.num);
 }
@@ -167,16 +168,16 @@ convert_rollup(const HgRollupView *view, Convert convert)
 		return NULL;
 
 	hg_hrollup_begin(&buf, &head);
-	for (int i = 0; i < HG_ROLLUP_COLUMNS; i++)
+	for (HgRollupColumn i = 0; i < HG_ROLLUP_COLUMNS; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (i == HG_COL_KEY && keys)
 		{
 			key_source.base = keys;
-			hg_column_write(&buf, &key_source, order, n);
+			hg_hrollup_put(&buf, i, &key_source, order, n);
 		}
 		else
-			move_column(&buf, &view->columns[i], order);
+			move_column(&buf, i, &view->columns[i], order);
 	}
 	return hg_hrollup_end(&buf);
 }

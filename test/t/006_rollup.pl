@@ -481,7 +481,7 @@ CREATE TABLE fact (key int, i bigint, n numeric, r float8, month int);
 INSERT INTO fact SELECT 6 + random() * 994, random() * 1000 - 300, (random() * 1000)::numeric(12,2), round((random() * 1000)::numeric, 2), i % 12
 	FROM generate_series(1, 20000) i;
 CREATE TABLE closed AS WITH RECURSIVE c(a, d) AS (
-	SELECT n, n FROM generate_series(1, 1000) n UNION SELECT parent, d FROM c JOIN dag ON child = a) SELECT * FROM c;
+	SELECT n, n FROM generate_series(1, 1000) n UNION SELECT parent, d FROM c JOIN dag ON child = a AND parent > 0) SELECT * FROM c;
 CREATE TABLE closed_primary AS WITH RECURSIVE c(a, d) AS (
 	SELECT n, n FROM generate_series(1, 1000) n UNION SELECT parent, d FROM c JOIN dag ON child = a AND is_primary) SELECT * FROM c;
 ANALYZE;
@@ -692,7 +692,7 @@ foreach my $value ('value', 'value * 0.0001', 'value * 1000', 'value + CASE WHEN
 {
 	foreach my $mode (@modes)
 	{
-		same_rows("WITH RECURSIVE c(a, d) AS (SELECT n, n FROM generate_series(0, 60) n UNION SELECT parent, d FROM c JOIN edge ON child = a AND parent <> child)
+		same_rows("WITH RECURSIVE c(a, d) AS (SELECT n::bigint, n::bigint FROM generate_series(0, 60) n UNION SELECT parent, d FROM c JOIN edge ON child = a AND parent <> child)
 				SELECT a, sum($value) FROM c JOIN ($big) f ON key = d GROUP BY 1",
 			"SELECT node, total FROM (SELECT rollup('edge', key, $value, '$mode') AS r FROM ($big) f) x, each(r)", "sums across 128 bits: $value, $mode");
 	}

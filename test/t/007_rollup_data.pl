@@ -131,7 +131,7 @@ DO \$\$
 BEGIN
 	FOR i IN 1 .. (SELECT max(level) FROM plain_$column) LOOP
 		UPDATE plain_$column t SET genes = t.genes | u.genes, paths = t.paths + u.paths
-		FROM (SELECT parent, bit_or(genes) AS genes, sum(c.paths) AS paths
+		FROM (SELECT parent, bit_or(c.genes) AS genes, sum(c.paths) AS paths
 				FROM plain_$column p JOIN edges e ON e.parent = p.term AND e.type IN ($types)
 					JOIN plain_$column c ON c.term = e.child
 				WHERE p.level = i GROUP BY parent) u
@@ -267,7 +267,7 @@ SQL
 		close_to($got->[1], $x->{mw_operating}, "$set: megawatts at work of $x->{id}");
 		is($got->[2], $x->{units_reached}, "$set: units of $x->{id}");
 	}
-	is(q1("SELECT mw -> id FROM up, nodes WHERE name = 'Chubu Electric Power Co Inc'"), '33703.979', "$set: Chubu Electric, to the digit");
+	is(q1("SELECT up.mw -> id FROM up, nodes WHERE name = 'Chubu Electric Power Co Inc'"), '33703.979', "$set: Chubu Electric, to the digit");
 	foreach my $x (sort { $a->{id} cmp $b->{id} } values %{ $f->{named} })
 	{
 		my $got = rows("SELECT mw -> '$x->{id}', n -> '$x->{id}' FROM up")->[0];
@@ -307,8 +307,8 @@ SQL
 		't|t|t|t|t|t', "$set: blank shares are reported, all megawatts accounted for");
 	note(q1('SELECT to_jsonb(r) FROM up, reconcile(mw) r'));
 	my $owner = 'e:00375';
-	is(q1("SELECT count(share), round(sum(contribution), 6) FROM reach JOIN unit ON id = d,
-			LATERAL explain_rollup('power_owns', a, d, 'weighted', mw) WHERE a = '$owner' AND mw IS NOT NULL"),
+	is(q1("SELECT count(x.share), round(sum(contribution), 6) FROM reach JOIN unit ON id = d,
+			LATERAL explain_rollup('power_owns', a, d, 'weighted', mw) x WHERE a = '$owner' AND mw IS NOT NULL"),
 		q1("SELECT sum(paths), 33703.979000 FROM reach JOIN unit ON id = d WHERE a = '$owner' AND mw IS NOT NULL"),
 		"$set: where the megawatts of $owner come from");
 	is(q1("SELECT round(sum(share_of_total), 6), count(*) FROM drilldown('power_owns', '$owner', 'unit', 'id', 'mw', 'weighted')"),

@@ -74,7 +74,7 @@ fails($s, "SELECT rollup('ring', 1, 'paths')", '55000', 'paths on a cycle', qr/n
 is(answer("SELECT rollup('ring', 3, 5) -> 1"), 5, 'distinct does with cycles');
 fails($s, "SELECT rollup(NULL::hgraph, 2, 5)", '22004', 'no graph');
 fails($s, "SELECT rollup('nothing', 2, 5)", '42P01', 'unknown graph', qr/nothing/);
-fails($s, "SELECT rollup('pg_class', 2, 5)", '42809', 'a table without a graph');
+fails($s, "SELECT rollup('pg_class', 2, 5)", '55000', 'a table without a graph');
 fails($s, "SELECT rollup('pg_class_oid_index'::regclass::oid::hgraph, 2, 5)", '42809', 'another index');
 fails($s, "SELECT rollup(4294967295::oid::hgraph, 2, 5)", '42P01', 'no such index');
 fails($s, "SELECT rollup(0::oid::hgraph, 2, 5) FROM org", '42P01', 'no index');
@@ -131,19 +131,19 @@ foreach my $x ([ '1.5', 'numeric' ], [ 'true', 'boolean' ], [ 'now()', 'timestam
 foreach my $x ([ 'true', 'boolean' ], [ "now()", 'timestamp' ], [ "'1 day'::interval", 'interval' ], [ "'1'::money", 'money' ],
 	[ "'{1}'::int[]", 'integer\[\]' ], [ "'1'::oid", 'oid' ], [ "'x'::varchar", 'character varying', '42804|22023' ], [ "'1'::char(3)", 'character', '42804|22023' ])
 {
-	my (undef, $err) = $s->try("SELECT rollup('org', 2, $x->[0], 'distinct')");
+	my (undef, $err) = $s->try("SELECT rollup('org', 2, $x->[0], 'distinct'::text)");
 
 	like($err, qr/ERROR:  (?:42804|42883): .*$x->[1].*HINT:/s, "values of type $x->[1]");
 }
-fails($s, "SELECT rollup('org', 'two', 1)", '22P02', 'a text that is no key', qr/two/);
-is(answer("SELECT rollup('org', ' 02 ', 1) -> 1, rollup('org', 2::bigint, 1) -> '1'"), '1|1', 'texts that are');
+fails($s, "SELECT rollup('org', 'two'::text, 1)", '22P02', 'a text that is no key', qr/two/);
+is(answer("SELECT rollup('org', ' 02 '::text, 1) -> 1, rollup('org', 2::bigint, 1) -> '1'"), '1|1', 'texts that are');
 is(answer("SELECT u.* FROM (SELECT rollup('org', n, 1) AS r FROM (VALUES (3000000000), (2), (NULL)) v (n)) x, unmatched(r) u"), '2|2', 'beyond the key type');
 
 # Shares outside 0 to 1
 foreach my $share ('1.5', '-0.25')
 {
 	answer("UPDATE split SET share = $share WHERE parent = 4");
-	fails($s, "SELECT rollup('split', 3, 5, 'weighted')", '22003', "share $share", qr/share \Q$share\E in graph "split_graph".*\b2\b.*\b4\b.*HINT:.*any_weight/s);
+	fails($s, "SELECT rollup('split', 3, 5, 'weighted')", '22003', "share $share", qr/share \Q$share\E in graph "split_graph".*\b4\b.*\b2\b.*HINT:.*any_weight/s);
 	is(answer("SELECT rollup('split', 3, 5) -> 4, rollup('split', 3, 5, 'paths') -> 4"), '5|5', "share $share elsewhere");
 	is(answer("ALTER INDEX split_graph SET (any_weight = on); SELECT trim_scale(rollup('split', 3, 5, 'weighted') -> 4)"), 5 * $share, "share $share allowed");
 	answer('ALTER INDEX split_graph RESET (any_weight)');
@@ -288,7 +288,7 @@ foreach my $i (1 .. ($ENV{HIERARCHY_STEPS} || 400))
 		substr($value, $at, 4) = substr($value, $from, 4);
 	}
 	put_binary($value);
-	my ($out, $err) = eval { $s->try("TRUNCATE read; \n\\copy read (r) FROM '$tempdir/bad' (FORMAT binary)") };
+	my ($out, $err) = eval { $s->try("DELETE FROM read; \n\\copy read (r) FROM '$tempdir/bad' (FORMAT binary)") };
 	if ($@)
 	{
 		push @wrong, "receive: $@" . unpack('H*', $value);
@@ -318,10 +318,10 @@ foreach my $i (1 .. ($ENV{HIERARCHY_STEPS} || 400))
 is(join("\n", @wrong[ 0 .. ($#wrong > 3 ? 3 : $#wrong) ]), '', 'damaged binary values');
 cmp_ok($refused, '>', 50, 'most of them were refused');
 note("$refused refused, $taken taken");
-foreach my $value ('', 'x', '{}', '\x', '\x00', '[1]', "\x{ff}", 'aGVsbG8=', '\x' . 'ff' x 100, answer("SELECT left(r::text, -3) FROM good WHERE id = 2"),
+foreach my $text ('', 'x', '{}', '\x', '\x00', '[1]', "\x{ff}", 'aGVsbG8=', '\x' . 'ff' x 100, answer("SELECT left(r::text, -3) FROM good WHERE id = 2"),
 	answer("SELECT right(r::text, -1) FROM good WHERE id = 2"), answer("SELECT r::text || ' x' FROM good WHERE id = 2"))
 {
-	$value =~ s/'/''/g;
+	my $value = $text =~ s/'/''/gr;
 	my (undef, $err) = $s->try("SELECT '$value'::hrollup");
 
 	like($err, qr/ERROR:  (?:22P02|22P03|XX001|22021|22023)/, 'text ' . substr($value, 0, 20));
@@ -344,28 +344,31 @@ ANALYZE;
 SQL
 my $usage = "SELECT sum(total_bytes) FROM pg_backend_memory_contexts WHERE name NOT IN ('ErrorContext', 'MessageContext')";
 
-# cancelled(sql, timeout, limit, name): as in 003, three tries.
+# cancelled(sql, timeout, slack, name): the statement must be cancelled by the
+# timeout, and end soon after it.  The machine may be busy, or quick all of a
+# sudden, so it gets some tries.
 sub cancelled
 {
-	my ($sql, $timeout, $limit, $name) = @_;
+	my ($sql, $timeout, $slack, $name) = @_;
 	my @tries;
 
-	foreach (1 .. 3)
+	foreach (1 .. 6)
 	{
 		my $t0 = Time::HiRes::time();
 		my (undef, $err) = $s->try("SET statement_timeout = '${timeout}ms'; $sql");
 		my $took = (Time::HiRes::time() - $t0) * 1000;
 
 		$s->query('RESET statement_timeout');
-		if ($err =~ /ERROR:  57014:/ && $took < $limit)
+		if ($err =~ /ERROR:  57014:/ && $took < $timeout + $slack)
 		{
 			pass($name);
 			return;
 		}
-		push @tries, sprintf('%.0f ms, %s', $took, $err =~ /ERROR:  (.*)/ ? $1 : 'no error');
+		push @tries, sprintf('%d ms: %.0f ms, %s', $timeout, $took, $err =~ /ERROR:  (.*)/ ? $1 : 'no error');
+		$timeout = int($timeout * 0.6) + 1 if $err eq '';
 	}
 	fail($name);
-	diag("timeout $timeout ms, limit $limit ms:", map { "\n\t$_" } @tries);
+	diag(map { "\n\t$_" } @tries);
 	return;
 }
 
@@ -393,7 +396,7 @@ foreach my $job (@jobs)
 		my $timeout = int($ms * $part * ($name eq 'parallel' ? 0.6 : 1));
 
 		next if $timeout < 2;
-		cancelled($sql, $timeout, $timeout + 0.35 * $ms + 100, "$name is cancelled after $part of its time");
+		cancelled($sql, $timeout, 0.35 * $ms + 100, "$name is cancelled after $part of its time");
 		answer('SET max_parallel_workers_per_gather = 0');
 	}
 	cmp_ok(answer($usage) - $before, '<', 200_000, "$name: nothing stays behind");
@@ -431,11 +434,18 @@ SKIP:
 	skip 'prlimit cannot limit a backend here', 3
 	  if !$size->() || system("prlimit --pid $pid --as=" . ($size->() + 2**30) . ": 2>/dev/null") != 0;
 	my @unexpected;
-	foreach my $job (@jobs[ 0, 1, 3, 4, 5, 7 ])
+	my $many = "SELECT rollup('org', %s) FROM fact";
+	foreach my $job (
+		[ 'many keys', sprintf($many, 'node * 1000 + v, v') ],
+		[ 'many numerics', sprintf($many, 'node * 1000 + v, n * 1e30') ],
+		[ 'many texts', sprintf($many, '(node * 1000 + v)::text, n') =~ s/org/named/r ],
+		[ 'large result', "SELECT length(rollup('dense', node, n, 'weighted')::text) FROM fact" ],
+		[ 'paths in numerics', "SELECT rollup('dense', node, n, 'paths') FROM fact" ],
+		$jobs[7])
 	{
 		my ($name, $sql) = @$job;
 
-		foreach my $mb (0, 1, 2, 3, 5, 8, 12, 20, 40)
+		foreach my $mb (0, 1, 3, 6, 12, 25, 50)
 		{
 			system("prlimit --pid $pid --as=" . ($size->() + $mb * 2**20) . ':');
 			my (undef, $err) = eval { $s->try($sql) };

@@ -157,12 +157,12 @@ my %keys = (
 );
 my %numerics = (
 	'at one scale' => '(hashint8extended(i, 3) % 1000000)::numeric / 100',
-	'at growing scales' => "round((hashint8extended(i, 3) % 1000000)::numeric / 128, i * 7 / $rows)",
+	'at growing scales' => "round((hashint8extended(i, 3) % 1000000)::numeric / 128, (i * 7 / $rows)::int)",
 	'beyond 64 bits' => '(hashint8extended(i, 3)) * 1000000007::numeric / 1000',
 	'crossing 64 bits late' => "(hashint8extended(i, 3) % 1000000) * (CASE WHEN i % 5000 = 4999 THEN 100000000000000.5 ELSE 1.5 END)",
 	'crossing 128 bits late' => "(hashint8extended(i, 3) % 1000000) * (CASE WHEN i = 19000 THEN 1e40 ELSE 1.5 END)",
 	'sums that leave 128 bits' => '(hashint8extended(i, 3) % 10) * 4e36',
-	'with special values' => "CASE hashint8(i) & 511 WHEN 1 THEN 'NaN' WHEN 2 THEN 'Infinity' WHEN 3 THEN '-Infinity' ELSE i % 777 END::numeric",
+	'with special values' => "CASE hashint8(i) & 511 WHEN 1 THEN 'NaN' WHEN 2 THEN 'Infinity' WHEN 3 THEN '-Infinity' ELSE (i % 777)::numeric END",
 	'scales that do not fit' => '(i % 100)::numeric + CASE WHEN i = 9999 THEN 1e-40 ELSE 0 END',
 );
 

@@ -1,4 +1,5 @@
-# Rollup views survive a dump; rollup_table runs in parallel.
+# Rollup views survive a dump; rollup_table runs in parallel; explanations,
+# drilldowns and views agree with the aggregate on random graphs.
 
 use strict;
 use warnings;
@@ -25,7 +26,7 @@ CREATE INDEX "Org 'chart'" ON edge USING hgraph (parent, child)
     INCLUDE (share, is_primary, valid) WITH (weight = share, is_primary = is_primary, validity = valid);
 CREATE TABLE fact (place text, "Month" date, "it's" text, amount numeric(12,2), qty int, at timestamptz);
 INSERT INTO fact
-SELECT 'n' || (i * 7) % 420, '2023-01-01'::date + i % 900, CASE i % 3 WHEN 0 THEN 'a' WHEN 1 THEN E'b\\''' END,
+SELECT 'n' || (i * 11) % 421, '2023-01-01'::date + i % 900, CASE i % 3 WHEN 0 THEN 'a' WHEN 1 THEN E'b\\''' END,
     i * 1.25, i % 11, '2023-01-01'::timestamptz + i % 900 * interval '1 day'
 FROM generate_series(1, 3000) i;
 SELECT create_rollup_view('plain', '"Org ''chart''"', 'fact', 'place', ARRAY['amount']);
@@ -84,7 +85,6 @@ $session->query(<<'SQL');
 SET search_path = "Sales ""EU""", hierarchy;
 CREATE TABLE many AS SELECT 'n' || i % 400 AS place, 1 AS one FROM generate_series(1, 100000) i;
 ANALYZE many;
-CREATE TABLE leader AS SELECT pg_backend_pid() AS pid;
 CREATE FUNCTION in_worker(pid int) RETURNS boolean LANGUAGE plpgsql STABLE PARALLEL SAFE AS
     'BEGIN RETURN pg_backend_pid() <> pid; END';
 SET max_parallel_workers_per_gather = 2;
@@ -112,5 +112,87 @@ CREATE INDEX "Org 'chart'" ON edge USING hgraph (parent, child)
     INCLUDE (share, is_primary, valid) WITH (weight = share, is_primary = is_primary, validity = valid);
 SQL
 is(digest('postgres'), $before, 'and with its graph again');
+
+# Random graphs with parallel rows, blank shares, days, several parents and
+# fragments, random facts: contributions add up to the totals, drilldown
+# returns the children's rows, the view all rows.
+seed();
+$session->query(<<'SQL');
+SET max_parallel_workers_per_gather = 0;
+CREATE TABLE rnd (parent int, child int, share numeric, is_primary boolean, valid daterange);
+CREATE INDEX rnd_graph ON rnd USING hgraph (parent, child)
+    INCLUDE (share, is_primary, valid) WITH (weight = share, is_primary = is_primary, validity = valid, any_weight = on);
+CREATE TABLE rnd_fact (node int, amount numeric(8,2), dim int);
+CREATE TABLE rnd_total (mode text, node bigint, depth int, own numeric, total numeric, own_count bigint, total_count numeric);
+SELECT create_rollup_view('rnd_view', 'rnd_graph', 'rnd_fact', 'node', ARRAY['amount'], ARRAY['dim'], mode => 'weighted',
+    as_of => '2025-01-01');
+SQL
+foreach my $round (1 .. 8)
+{
+	my $nodes = 3 + int(rand(25));
+	my $edges = int(rand(3 * $nodes));
+	my $seed = rand();
+
+	$session->query(<<"SQL");
+SELECT setseed($seed);
+TRUNCATE rnd, rnd_fact;
+INSERT INTO rnd
+SELECT nullif(least(a, b), greatest(a, b)), greatest(a, b),
+    CASE WHEN random() < 0.9 THEN round((random() / 3)::numeric, 2) END, random() < 0.6,
+    CASE WHEN random() < 0.2 THEN daterange('2025-01-01', NULL) WHEN random() < 0.2 THEN daterange(NULL, '2025-01-01') END
+FROM (SELECT 1 + floor(random() * $nodes)::int AS a, 1 + floor(random() * $nodes)::int AS b
+      FROM generate_series(1, $edges)) x;
+INSERT INTO rnd_fact
+SELECT 1 + floor(random() * ($nodes + 2))::int, CASE WHEN random() < 0.9 THEN round((random() * 1000 - 100)::numeric, 2) END,
+    nullif(floor(random() * 3)::int, 0)
+FROM generate_series(1, 2 * $nodes);
+TRUNCATE rnd_total;
+INSERT INTO rnd_total
+SELECT mode, e.*
+FROM (SELECT mode, rollup('rnd_graph', node, amount, mode, '2025-01-01') AS r
+      FROM rnd_fact, unnest(ARRAY['distinct', 'weighted', 'primary', 'paths']) mode GROUP BY mode) m, each(r) e;
+SQL
+	is($session->query(<<'SQL'), '', "contributions of round $round ($nodes nodes, $edges rows)");
+SELECT t.mode, t.node, t.total, sum(contribution)
+FROM rnd_total t JOIN rnd_total d ON d.mode = t.mode,
+    explain_rollup('rnd_graph', t.node, d.node, t.mode, d.own, '2025-01-01')
+GROUP BY 1, 2, 3 HAVING abs(t.total - coalesce(sum(contribution), 0)) > 1e-6;
+SQL
+	is($session->query(<<'SQL'), '', "drilldowns of round $round");
+SELECT t.mode, t.node, d.node, d, c
+FROM rnd_total t
+CROSS JOIN drilldown('rnd_graph', t.node, 'rnd_fact', 'node', 'amount', t.mode, as_of => '2025-01-01') d
+LEFT JOIN rnd_total c ON c.node = d.node AND c.mode = t.mode
+WHERE (d.own, d.total, d.own_count, d.total_count)
+    IS DISTINCT FROM (coalesce(c.own, 0), coalesce(c.total, 0), coalesce(c.own_count, 0), coalesce(c.total_count, 0))
+UNION ALL
+SELECT t.mode, t.node, NULL, NULL, NULL
+FROM (SELECT DISTINCT mode, node FROM rnd_total) t
+WHERE (SELECT array_agg(node ORDER BY node) FROM drilldown('rnd_graph', t.node, 'rnd_fact', 'node', 'amount', t.mode,
+            as_of => '2025-01-01'))
+    IS DISTINCT FROM (SELECT array_agg(node ORDER BY node) FROM children('rnd_graph', t.node, as_of => '2025-01-01'));
+SQL
+	is($session->query(<<'SQL'), '', "what is handed on in round $round");
+SELECT t.node, t.total, t.own, d.part
+FROM rnd_total t, LATERAL (SELECT sum(share_of_total) AS part
+    FROM drilldown('rnd_graph', t.node, 'rnd_fact', 'node', 'amount', 'weighted', as_of => '2025-01-01')) d
+WHERE t.mode = 'weighted' AND t.total <> 0 AND abs(t.total - t.own - coalesce(d.part, 0) * t.total) > 1e-6;
+SQL
+	is($session->query(<<'SQL'), '', "view of round $round");
+WITH rnd_dim AS (
+    SELECT dim, e.*
+    FROM (SELECT dim, rollup('rnd_graph', node, amount, 'weighted', '2025-01-01') AS r
+          FROM rnd_fact GROUP BY dim) m, each(r) e)
+(SELECT node, dim, amount_own, amount_total, amount_count FROM rnd_view
+ EXCEPT SELECT node, dim, own, total, total_count FROM rnd_dim)
+UNION ALL
+(SELECT node, dim, own, total, total_count FROM rnd_dim
+ EXCEPT SELECT node, dim, amount_own, amount_total, amount_count FROM rnd_view)
+UNION ALL
+SELECT v.node, v.dim, v.level, p.depth, NULL
+FROM rnd_view v LEFT JOIN preorder('rnd_graph', NULL::bigint, as_of => '2025-01-01') p ON p.node = v.node AND NOT is_repeat
+WHERE (v.parent, v.level, v.path) IS DISTINCT FROM (p.parent, p.depth, array_to_string(p.path, ' / '));
+SQL
+}
 
 done_testing();

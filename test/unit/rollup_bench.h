@@ -43,9 +43,12 @@ skewed(uint32_t n)
 	return (uint32_t) (n * x * sqrt(x));
 }
 
-/* Networks, organisations, accounts; one prescriber in ten has two accounts. */
+/*
+ * Networks, organisations, accounts; one prescriber in ten has two accounts.
+ * Uneven: some hang further up as well, and some accounts below others.
+ */
 static void
-customer_rows(Rows *r, uint32_t n)
+customer_rows(Rows *r, uint32_t n, bool uneven)
 {
 	uint32_t	organisations = n / 10000;
 	uint32_t	accounts = organisations + n / 500;
@@ -59,12 +62,19 @@ customer_rows(Rows *r, uint32_t n)
 		else if (i < accounts)
 			add_row(r, skewed(organisations), i, 1);
 		else if (i < prescribers)
+		{
+			if (uneven && i % 10 == 0)
+				add_row(r, i - 1, i, 1);
 			add_row(r, organisations + skewed(accounts - organisations), i, 1);
+		}
 		else
 		{
 			uint32_t	account = skewed(prescribers - accounts);
 
-			add_row(r, accounts + account, i, (i % 10) ? 1 : 0.6);
+			if (uneven && i % 10 == 0)
+				add_row(r, below(accounts), i, 0.6);
+			else
+				add_row(r, accounts + account, i, (i % 10) ? 1 : 0.6);
 			if (i % 10 == 0)
 			{
 				add_row(r, accounts + (account + 1 + below(1000)) %
@@ -251,8 +261,13 @@ bench(const char *only)
 
 	if (only == NULL || strcmp(only, "customers") == 0)
 	{
-		customer_rows(&r, 1000000);
+		customer_rows(&r, 1000000, false);
 		bench_graph("customers", &r, true);
+	}
+	if (only == NULL || strcmp(only, "uneven") == 0)
+	{
+		customer_rows(&r, 1000000, true);
+		bench_graph("uneven", &r, false);
 	}
 	if (only == NULL || strcmp(only, "worst") == 0)
 	{
