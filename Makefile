@@ -38,7 +38,6 @@ GRAPH_OBJS = \
 OBJS = \
 	src/hierarchy.o \
 	src/guc.o \
-	src/memory.o \
 	$(GRAPH_OBJS) \
 	src/am/append.o \
 	src/am/build.o \

@@ -73,12 +73,12 @@ bytea *
 hgraph_options(Datum reloptions, bool validate)
 {
 	static const relopt_parse_elt tab[] = {
-		{"acyclic", RELOPT_TYPE_BOOL, offsetof(HgOptions, acyclic)},
-		{"any_weight", RELOPT_TYPE_BOOL, offsetof(HgOptions, any_weight)},
-		{"weight", RELOPT_TYPE_STRING, offsetof(HgOptions, weight)},
-		{"validity", RELOPT_TYPE_STRING, offsetof(HgOptions, validity)},
-		{"is_primary", RELOPT_TYPE_STRING, offsetof(HgOptions, is_primary)},
-		{"label", RELOPT_TYPE_STRING, offsetof(HgOptions, label)}
+		{"acyclic", RELOPT_TYPE_BOOL, .offset = offsetof(HgOptions, acyclic)},
+		{"any_weight", RELOPT_TYPE_BOOL, .offset = offsetof(HgOptions, any_weight)},
+		{"weight", RELOPT_TYPE_STRING, .offset = offsetof(HgOptions, weight)},
+		{"validity", RELOPT_TYPE_STRING, .offset = offsetof(HgOptions, validity)},
+		{"is_primary", RELOPT_TYPE_STRING, .offset = offsetof(HgOptions, is_primary)},
+		{"label", RELOPT_TYPE_STRING, .offset = offsetof(HgOptions, label)}
 	};
 
 	return (bytea *) build_reloptions(reloptions, validate, hg_relopt_kind,

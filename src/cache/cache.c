@@ -17,7 +17,6 @@
 #include "cache/cache.h"
 #include "compat.h"
 #include "guc.h"
-#include "memory.h"
 #include "miscadmin.h"
 #include "utils/catcache.h"
 #include "utils/inval.h"
@@ -37,7 +36,7 @@ static dlist_head cache_lru = DLIST_STATIC_INIT(cache_lru);
 static void *
 host_alloc(void *arena, size_t size)
 {
-	return hg_memory_alloc((MemoryContext) arena, size, false);
+	return MemoryContextAllocHuge((MemoryContext) arena, Max(size, 1));
 }
 
 static void *

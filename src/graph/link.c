@@ -137,11 +137,12 @@ note_weight(HgDag *dag, double weight, uint32_t parent, uint32_t child)
 }
 
 /*
- * add_weight adds what a row states to its edge's weight.
+ * add_weight adds what a row states to its edge's weight.  Compensated, so that
+ * the order of parallel rows makes no difference.
  */
 static inline void
 add_weight(HgDag *dag, const HgGraph *g, const HgNear *row, uint32_t child,
-		   uint32_t at)
+		   uint32_t at, HgReal *sum)
 {
 	double		weight;
 
@@ -152,7 +153,8 @@ add_weight(HgDag *dag, const HgGraph *g, const HgNear *row, uint32_t child,
 	}
 	if (!(weight >= 0 && weight <= 1))
 		note_weight(dag, weight, row->node, child);
-	dag->weight[at] += weight;
+	hg_real_add(sum, weight);
+	dag->weight[at] = sum->sum + sum->rest;
 	dag->stated[at] = true;
 }
 
@@ -207,6 +209,7 @@ link_rows(HgCut *c, uint32_t i, uint32_t node, uint32_t k, uint32_t at)
 	HgDag	   *dag = c->dag;
 	uint32_t	start = at;
 	uint32_t	depth = HG_NO_DEPTH;
+	HgReal		weight = {0, 0};
 
 	sort_near(c, k);
 	for (uint32_t j = 0; j < k; j++)
@@ -217,9 +220,10 @@ link_rows(HgCut *c, uint32_t i, uint32_t node, uint32_t k, uint32_t at)
 
 			if (above < depth)
 				depth = above;
+			weight.sum = weight.rest = 0;
 		}
 		if (c->mode == HG_WEIGHTED)
-			add_weight(dag, c->g, &c->near[j], node, at - 1);
+			add_weight(dag, c->g, &c->near[j], node, at - 1, &weight);
 	}
 	dag->depth[i] = depth + 1;
 	dag->work->nmulti += (at - start > 1);
@@ -246,7 +250,9 @@ link_member(HgCut *c, uint32_t i, uint32_t node, uint32_t at)
 		dag->depth[i] = link_edge(c, c->near[0].node, at) + 1;
 		if (c->mode == HG_WEIGHTED)
 		{
-			add_weight(dag, c->g, &c->near[0], node, at);
+			HgReal		weight = {0, 0};
+
+			add_weight(dag, c->g, &c->near[0], node, at, &weight);
 			note_shares(dag, at, at + 1);
 		}
 		at++;

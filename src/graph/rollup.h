@@ -99,6 +99,8 @@ extern HgDag *hg_dag_build(HgView *view, const uint32_t *node, uint32_t n,
 						   HgMode mode, void *arena, uint32_t *cycle_node);
 /* Local node of a graph node that is in the dag, else HG_NONE. */
 extern uint32_t hg_dag_local(const HgDag *dag, uint32_t node);
+/* Turns graph nodes that are in the dag into their numbers in member[]. */
+extern void hg_dag_members(const HgDag *dag, uint32_t *node, uint32_t n);
 extern void hg_dag_free(HgDag *dag);
 
 /* ---- measures: arrays by local node that a pass rolls up in place ---- */
@@ -111,7 +113,7 @@ typedef enum HgMeasureKind
 } HgMeasureKind;
 
 /* A double sum and what rounding lost of it so far; the value is the sum of
- * both.  Finite; what overflows becomes infinite in "sum". */
+ * both.  What overflows is no longer finite (infinite or NaN) in "sum". */
 typedef struct HgReal
 {
 	double		sum;
@@ -154,8 +156,9 @@ typedef struct HgMeasure
 	HgReal	   *real;			/* HG_REAL */
 	void	  **opaque;			/* HG_OPAQUE */
 	const HgOpaqueOps *ops;		/* HG_OPAQUE */
-	bool		overflow;		/* out, HG_FIXED: did not fit; totals are
-								 * garbage then */
+	bool		overflow;		/* out, HG_FIXED: did not fit, or might not
+								 * (distinct, primary: the absolute amounts
+								 * together do not); totals are garbage then */
 } HgMeasure;
 
 /*
@@ -168,9 +171,10 @@ typedef struct HgMeasure
  * caller has scaled amounts so that a unit is small).  So what parents get
  * adds up to round(total * sum of shares): to the total itself where shares
  * sum to 1.  A share counts with at most 15 decimal places (fewer where one of
- * the dag's shares is above 9); where that rounding is all that keeps a node's
- * shares from summing to 1, they count as summing to 1.  Unstated shares hand
- * nothing on.  Real measures: total * share, compensated sums.
+ * the dag's shares is above 9, or those of a node are above 9000 together);
+ * where that rounding is all that keeps a node's shares from summing to 1, they
+ * count as summing to 1.  Unstated shares hand nothing on.  Real measures:
+ * total * share, compensated sums.
  *
  * distinct and primary: each tree fragment (cut at nodes with several parents)
  * is summed once; the sum of each fragment then goes to every distinct

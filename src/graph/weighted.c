@@ -49,7 +49,7 @@ choose_scale(const HgDag *dag)
 /*
  * sum_to_one: do shares that come to "sum" after rounding, having lost "lost"
  * by it, come to 1 but for that?  A double is off by up to 2^-53 of its value,
- * and so is what we make of it.
+ * and once more when it is the sum of parallel rows.
  */
 static bool
 sum_to_one(const Scale *s, int64_t sum, double lost, double magnitude)
@@ -57,6 +57,27 @@ sum_to_one(const Scale *s, int64_t sum, double lost, double magnitude)
 	double		missing = (double) (sum - s->one) + lost;
 
 	return fabs(missing) <= magnitude * 0x1p-52 * (double) s->one * 1.125;
+}
+
+/*
+ * scale_share makes a share an integer; *lost is what rounding cost.
+ */
+static inline int64_t
+scale_share(const Scale *s, double share, double *lost)
+{
+	double		product = share * (double) s->one;
+	int64_t		scaled = llround(product);
+
+	/* the product itself is rounded, maybe to a half */
+	*lost = (product - (double) scaled) + fma(share, (double) s->one, -product);
+	if (*lost > 0.5 || *lost < -0.5)
+	{
+		int			step = (*lost > 0) ? 1 : -1;
+
+		scaled += step;
+		*lost -= step;
+	}
+	return scaled;
 }
 
 /*
@@ -77,12 +98,12 @@ cumulate(const HgDag *dag, const Scale *s, uint32_t i, int64_t *sums)
 	{
 		if (dag->stated[start + k])
 		{
-			double		exact = dag->weight[start + k] * (double) s->one;
-			int64_t		share = llround(exact);
+			double		share = dag->weight[start + k];
+			double		rest;
 
-			lost += exact - (double) share;
-			magnitude += fabs(dag->weight[start + k]);
-			sum += share;
+			sum += scale_share(s, share, &rest);
+			lost += rest;
+			magnitude += fabs(share);
 			last = k;
 		}
 		sums[k] = sum;
@@ -288,7 +309,8 @@ most_parents(const HgDag *dag)
 }
 
 /*
- * hg_rollup_weighted rolls measures up by shares.
+ * hg_rollup_weighted rolls measures up by shares.  Where those are unusable, so
+ * are totals.
  */
 void
 hg_rollup_weighted(const HgDag *dag, HgMeasure *measures, int nmeasures,
@@ -303,15 +325,16 @@ hg_rollup_weighted(const HgDag *dag, HgMeasure *measures, int nmeasures,
 		switch (measures[m].kind)
 		{
 			case HG_FIXED:
-				measures[m].overflow = !share_fixed(dag, &scale, sums,
-													measures[m].fixed);
+				measures[m].overflow = dag->unusable ||
+					!share_fixed(dag, &scale, sums, measures[m].fixed);
 				break;
 			case HG_REAL:
 				share_real(dag, measures[m].real);
 				break;
 			case HG_OPAQUE:
-				share_opaque(dag, &scale, sums, measures[m].opaque,
-							 measures[m].ops);
+				if (!dag->unusable)
+					share_opaque(dag, &scale, sums, measures[m].opaque,
+								 measures[m].ops);
 				break;
 		}
 	}

@@ -504,6 +504,7 @@ hgraph_rollup_serialize(PG_FUNCTION_ARGS)
 	hg_buffer_init(&buf, 1024);
 	hg_buffer_put(&buf, header, VARHDRSZ);
 	hg_collect_serialize(c, &buf);
+	hg_buffer_done(&buf);
 	SET_VARSIZE(buf.data, buf.len);
 	PG_RETURN_BYTEA_P(buf.data);
 }

@@ -9,7 +9,6 @@
 #define HGRAPH_COLLECT_STATE_H
 
 #include "compat.h"
-#include "memory.h"
 #include "rollup/collect.h"
 #include "utils/memutils.h"
 #include "utils/uuid.h"
@@ -219,7 +218,8 @@ hg_collect_facts(const HgCollect *c, uint32 number)
 static inline void *
 hg_collect_alloc(const HgCollect *c, Size size, bool zero)
 {
-	return hg_memory_alloc(c->mcxt, size, zero);
+	return MemoryContextAllocExtended(c->mcxt, size,
+									  MCXT_ALLOC_HUGE | (zero ? MCXT_ALLOC_ZERO : 0));
 }
 
 /*

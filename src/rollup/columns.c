@@ -18,7 +18,6 @@
  */
 #include "postgres.h"
 
-#include "memory.h"
 #include "miscadmin.h"
 #include "port/pg_bswap.h"
 #include "rollup/columns.h"
@@ -49,7 +48,9 @@ hg_buffer_init(HgBuffer *buf, size_t size)
 {
 	buf->size = Max(size, 256);
 	buf->len = 0;
-	buf->data = hg_memory_alloc(CurrentMemoryContext, buf->size, false);
+	buf->scratch = NULL;
+	buf->scratch_size = 0;
+	buf->data = MemoryContextAllocHuge(CurrentMemoryContext, buf->size);
 }
 
 /*
@@ -77,6 +78,34 @@ void
 hg_buffer_put(HgBuffer *buf, const void *data, size_t len)
 {
 	memcpy(extend(buf, len), data, len);
+}
+
+/*
+ * hg_buffer_done frees what writing needed besides the data.
+ */
+void
+hg_buffer_done(HgBuffer *buf)
+{
+	if (buf->scratch)
+		pfree(buf->scratch);
+	buf->scratch = NULL;
+	buf->scratch_size = 0;
+}
+
+/*
+ * scratch returns memory to work in until the next call.  It is kept from one
+ * column to the next: fresh memory costs more than what is done with it.
+ */
+static void *
+scratch(HgBuffer *buf, size_t size)
+{
+	if (size > buf->scratch_size)
+	{
+		hg_buffer_done(buf);
+		buf->scratch = MemoryContextAllocHuge(GetMemoryChunkContext(buf->data), size);
+		buf->scratch_size = size;
+	}
+	return buf->scratch;
 }
 
 /* ---- little-endian numbers anywhere ---- */
@@ -447,7 +476,7 @@ write_ints(HgBuffer *buf, const HgSource *source, const uint32_t *order,
 		return;
 	}
 	if (!in_place)
-		fetched = hg_memory_alloc(CurrentMemoryContext, (Size) n * sizeof(int64_t), false);
+		fetched = scratch(buf, (size_t) n * sizeof(int64_t));
 	for (uint32_t first = 0; first < n; first += CHUNK)
 	{
 		uint32_t	m = Min(n - first, CHUNK);
@@ -460,8 +489,6 @@ write_ints(HgBuffer *buf, const HgSource *source, const uint32_t *order,
 			resolve(source, order, first, m, at);
 		if (!load(source, in_place ? first : 0, in_place ? NULL : at, m, values))
 		{
-			if (fetched)
-				pfree(fetched);
 			write_long_ints(buf, source, order, n);
 			return;
 		}
@@ -471,7 +498,7 @@ write_ints(HgBuffer *buf, const HgSource *source, const uint32_t *order,
 	width = width_of((uint64_t) range.greatest - (uint64_t) range.least);
 	to = put_int_head(buf, range.least, width, n);
 	if (width > 0 && in_place && order)
-		unordered = hg_memory_alloc(CurrentMemoryContext, (Size) n * width, false);
+		unordered = scratch(buf, (size_t) n * sizeof(int64_t));
 	for (uint32_t first = 0; first < n && width > 0; first += CHUNK)
 	{
 		uint32_t	m = Min(n - first, CHUNK);
@@ -485,12 +512,7 @@ write_ints(HgBuffer *buf, const HgSource *source, const uint32_t *order,
 			   values, m, range.least, width);
 	}
 	if (unordered)
-	{
 		gather(to, unordered, order, n, width);
-		pfree(unordered);
-	}
-	if (fetched)
-		pfree(fetched);
 }
 
 /*
@@ -623,12 +645,12 @@ is_beside(const HgSource *source, const HgSource *other)
 /*
  * hg_columns_fetch fetches columns that lie side by side.
  */
-void
+void *
 hg_columns_fetch(HgSource *sources, int n, const uint32_t *order,
 				 uint32_t rows, bool *fetched)
 {
 	HgSource   *together[MAX_TOGETHER];
-	int64_t    *copy[MAX_TOGETHER];
+	int64_t    *copies;
 	int			ntogether = 0;
 
 	for (int i = 0; i < n; i++)
@@ -638,12 +660,13 @@ hg_columns_fetch(HgSource *sources, int n, const uint32_t *order,
 		if (fetched[i])
 			together[ntogether++] = &sources[i];
 	}
-	for (int k = 0; k < ntogether; k++)
-		copy[k] = hg_memory_alloc(CurrentMemoryContext,
-								  (Size) Max(rows, 1) * sizeof(int64_t), false);
+	if (ntogether == 0)
+		return NULL;
+	copies = MemoryContextAllocHuge(CurrentMemoryContext,
+									(Size) rows * ntogether * sizeof(int64_t));
 
 	/* Little enough that the caches still have it for the next column. */
-	for (uint32_t first = 0, m; first < rows && ntogether > 0; first += m)
+	for (uint32_t first = 0, m; first < rows; first += m)
 	{
 		uint32_t	at[CHUNK / 4];
 
@@ -652,15 +675,16 @@ hg_columns_fetch(HgSource *sources, int n, const uint32_t *order,
 			CHECK_FOR_INTERRUPTS();
 		resolve(together[0], order, first, m, at);
 		for (int k = 0; k < ntogether; k++)
-			(void) load(together[k], 0, at, m, copy[k] + first);
+			(void) load(together[k], 0, at, m, copies + (size_t) k * rows + first);
 	}
 	for (int k = 0; k < ntogether; k++)
 	{
 		together[k]->type = HG_SOURCE_INT64;
-		together[k]->base = copy[k];
+		together[k]->base = copies + (size_t) k * rows;
 		together[k]->stride = sizeof(int64_t);
 		together[k]->index = NULL;
 	}
+	return copies;
 }
 
 /* ---- reading ---- */

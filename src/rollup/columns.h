@@ -56,10 +56,14 @@ typedef struct HgBuffer
 	char	   *data;
 	size_t		len;
 	size_t		size;
+	void	   *scratch;		/* for columns that need to be put in order */
+	size_t		scratch_size;
 } HgBuffer;
 
 extern void hg_buffer_init(HgBuffer *buf, size_t size);
 extern void hg_buffer_put(HgBuffer *buf, const void *data, size_t len);
+/* Frees what writing needed besides the data. */
+extern void hg_buffer_done(HgBuffer *buf);
 
 /*
  * Appends a column of n values: row i is the source's value order[i] (order
@@ -75,10 +79,10 @@ extern bool hg_column_is_zero(const unsigned char *column);
  * Columns whose values lie side by side (parts of a struct, by an index) are
  * cheaper to fetch together: replaces those sources, among n, that share an
  * index by copies in the writer's order, which then is no longer needed.
- * fetched[i]: was source i replaced?  Copies are palloc'd.
+ * fetched[i]: was source i replaced?  Returns the palloc'd copies, or NULL.
  */
-extern void hg_columns_fetch(HgSource *sources, int n, const uint32_t *order,
-							 uint32_t rows, bool *fetched);
+extern void *hg_columns_fetch(HgSource *sources, int n, const uint32_t *order,
+							  uint32_t rows, bool *fetched);
 
 /* ---- reading ---- */
 

@@ -48,7 +48,7 @@ typedef struct Level
 	Parent	   *parents;
 } Level;
 
-typedef struct ExplainState
+typedef struct ExplainRows
 {
 	HgPaths    *paths;
 	HgMode		mode;
@@ -61,7 +61,7 @@ typedef struct ExplainState
 	uint32		nlevels;
 	uint32		levels_size;
 	MemoryContext mcxt;			/* of levels and what hangs below */
-} ExplainState;
+} ExplainRows;
 
 /*
  * compare_parents is the order in which a level keeps them.
@@ -91,7 +91,7 @@ find_parent(const Level *level, uint32 node)
  * fill_level reads a node's parents.
  */
 static void
-fill_level(HgRows *rows, ExplainState *state, Level *level, uint32 child)
+fill_level(HgRows *rows, ExplainRows *state, Level *level, uint32 child)
 {
 	HgView	   *view = &rows->q.view;
 	HgNeighbour *up;
@@ -141,7 +141,7 @@ fill_level(HgRows *rows, ExplainState *state, Level *level, uint32 child)
  * its lower end.
  */
 static Parent *
-step(HgRows *rows, ExplainState *state, uint32 i, uint32 child, uint32 parent)
+step(HgRows *rows, ExplainRows *state, uint32 i, uint32 child, uint32 parent)
 {
 	Level	   *level;
 	Parent	   *result;
@@ -175,7 +175,7 @@ step(HgRows *rows, ExplainState *state, uint32 i, uint32 child, uint32 parent)
  * shares_of returns the shares of a path's steps, in the path's order.
  */
 static Datum
-shares_of(HgRows *rows, ExplainState *state, const uint32 *path, uint32 len)
+shares_of(HgRows *rows, ExplainRows *state, const uint32 *path, uint32 len)
 {
 	uint32		n = len - 1;
 	MemoryContext old = MemoryContextSwitchTo(rows->row_mcxt);
@@ -224,7 +224,7 @@ shares_of(HgRows *rows, ExplainState *state, const uint32 *path, uint32 len)
  * all_primary: does the path use primary edges only?
  */
 static bool
-all_primary(HgRows *rows, ExplainState *state, const uint32 *path, uint32 len)
+all_primary(HgRows *rows, ExplainRows *state, const uint32 *path, uint32 len)
 {
 	for (uint32 i = 0; i + 1 < len; i++)
 	{
@@ -238,7 +238,7 @@ all_primary(HgRows *rows, ExplainState *state, const uint32 *path, uint32 len)
  * counts: does the amount go over this path as a whole?
  */
 static bool
-counts(HgRows *rows, ExplainState *state, const uint32 *path, uint32 len)
+counts(HgRows *rows, ExplainRows *state, const uint32 *path, uint32 len)
 {
 	if (state->mode == HG_PATHS)
 		return true;
@@ -255,7 +255,7 @@ counts(HgRows *rows, ExplainState *state, const uint32 *path, uint32 len)
 static bool
 explain_next(HgRows *rows, Datum *values, bool *nulls)
 {
-	ExplainState *state = rows->state;
+	ExplainRows *state = rows->state;
 	const uint32 *path;
 	uint32		len;
 	double		share;
@@ -304,7 +304,7 @@ explain_next(HgRows *rows, Datum *values, bool *nulls)
 static void
 explain_end(HgRows *rows)
 {
-	ExplainState *state = rows->state;
+	ExplainRows *state = rows->state;
 
 	hg_paths_end(state->paths);
 }
@@ -367,7 +367,7 @@ check_cycles(HgRows *rows, HgMode mode)
 void
 hg_rows_explain_prepare(HgRows *rows, const HgRowsArgs *args)
 {
-	ExplainState *state = palloc0(sizeof(ExplainState));
+	ExplainRows *state = palloc0(sizeof(ExplainRows));
 
 	state->mode = explain_mode(rows, args);
 	state->mcxt = rows->mcxt;
@@ -384,7 +384,7 @@ hg_rows_explain_prepare(HgRows *rows, const HgRowsArgs *args)
 void
 hg_rows_explain_begin(HgRows *rows)
 {
-	ExplainState *state = rows->state;
+	ExplainRows *state = rows->state;
 
 	check_cycles(rows, state->mode);
 	state->paths = hg_paths_begin(&rows->q.view, rows->node, rows->other,

@@ -169,30 +169,6 @@ report_share(HgFinish *f)
 }
 
 /*
- * number_members turns the nodes of facts into members of the dag.
- */
-static void
-number_members(HgFinish *f)
-{
-	HgDag	   *dag = f->dag;
-	uint32	   *member_of;
-
-	if (dag->member_local == NULL)
-	{
-		for (uint32 k = 0; k < f->nmatched; k++)
-			f->member[k] = hg_dag_local(dag, f->member[k]);
-		return;
-	}
-	/* a local node may have many members */
-	member_of = hg_finish_alloc(f, f->q.view.nnodes, sizeof(uint32), false);
-	for (uint32 i = 0; i < dag->nmembers; i++)
-		member_of[dag->member[i]] = i;
-	for (uint32 k = 0; k < f->nmatched; k++)
-		f->member[k] = member_of[f->member[k]];
-	pfree(member_of);
-}
-
-/*
  * cut_out makes the dag.
  */
 static void
@@ -220,7 +196,7 @@ cut_out(HgFinish *f)
 	if (dag->out_of_range && (dag->unusable || !f->q.layout->any_weight))
 		report_share(f);
 	f->head.unstated = dag->nunstated;
-	number_members(f);
+	hg_dag_members(dag, f->member, f->nmatched);
 }
 
 /*

@@ -9,8 +9,8 @@
 #define HGRAPH_FINISH_H
 
 #include "functions/keys.h"
-#include "memory.h"
 #include "rollup/collect.h"
+#include "utils/memutils.h"
 
 /*
  * The hrollup of a collector, palloc'd in the current context; the collector
@@ -71,7 +71,8 @@ typedef struct HgFinish
 static inline void *
 hg_finish_alloc(HgFinish *f, uint32 n, Size size, bool zero)
 {
-	return hg_memory_alloc(f->mcxt, (Size) n * size, zero);
+	return MemoryContextAllocExtended(f->mcxt, Max((Size) n, 1) * size,
+									  MCXT_ALLOC_HUGE | (zero ? MCXT_ALLOC_ZERO : 0));
 }
 
 /*

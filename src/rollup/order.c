@@ -173,8 +173,8 @@ hg_key_order(const HgGraph *g, const HgDag *dag, const uint8 *flags,
 
 	if (order_dense(g, dag, flags, order, &n))
 		return n;
-	items = hg_memory_alloc(CurrentMemoryContext, size, false);
-	other = hg_memory_alloc(CurrentMemoryContext, size, false);
+	items = MemoryContextAllocHuge(CurrentMemoryContext, size);
+	other = MemoryContextAllocHuge(CurrentMemoryContext, size);
 	for (uint32 i = 0; i < dag->nmembers; i++)
 	{
 		uint32		local = dag->member_local ? dag->member_local[i] : i;

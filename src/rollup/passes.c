@@ -188,6 +188,9 @@ load_plain(HgFinish *f)
 {
 	hg_int128	sum_factor = power_of_ten(f->head.total_scale - f->head.own_scale);
 	hg_int128	count_factor = power_of_ten(f->head.count_scale);
+	bool		scaled = sum_factor != 1 || count_factor != 1;
+	hg_int128  *sums = f->sum.fixed;
+	hg_int128  *counts = f->count.fixed;
 	int64	   *least = f->least;
 	int64	   *greatest = f->greatest;
 
@@ -200,8 +203,17 @@ load_plain(HgFinish *f)
 		if ((k & 0xffff) == 0)
 			CHECK_FOR_INTERRUPTS();
 		f->own.slot[member] = f->slot[k];
-		put_fixed(&f->count, local, acc->count, count_factor);
-		put_fixed(&f->sum, local, acc->sum, sum_factor);
+		if (scaled)
+		{
+			put_fixed(&f->count, local, acc->count, count_factor);
+			put_fixed(&f->sum, local, acc->sum, sum_factor);
+		}
+		else
+		{
+			/* so many 64-bit numbers cannot exceed 128 bits */
+			counts[local] += acc->count;
+			sums[local] += acc->sum;
+		}
 		least[local] = Min(least[local], acc->least);
 		greatest[local] = Max(greatest[local], acc->greatest);
 		if (f->flags != NULL)

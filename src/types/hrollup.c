@@ -177,6 +177,7 @@ hg_hrollup_begin(HgBuffer *buf, const HgRollupHead *head)
 struct varlena *
 hg_hrollup_end(HgBuffer *buf)
 {
+	hg_buffer_done(buf);
 	if (!AllocSizeIsValid(buf->len))
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -252,11 +253,12 @@ hg_hrollup_make(const HgRollupHead *head, const HgSource *columns,
 											   ALLOCSET_DEFAULT_SIZES);
 	HgSource	sources[HG_ROLLUP_COLUMNS];
 	bool		fetched[HG_ROLLUP_COLUMNS];
+	void	   *copies;
 	HgBuffer	buf;
 
 	hg_hrollup_begin(&buf, head);
 	memcpy(sources, columns, sizeof(sources));
-	hg_columns_fetch(sources, HG_ROLLUP_COLUMNS, order, head->n, fetched);
+	copies = hg_columns_fetch(sources, HG_ROLLUP_COLUMNS, order, head->n, fetched);
 	for (HgRollupColumn i = 0; i < HG_ROLLUP_COLUMNS; i++)
 	{
 		HgSource	none = {0};
@@ -268,9 +270,9 @@ hg_hrollup_make(const HgRollupHead *head, const HgSource *columns,
 			write_numerics(&buf, i, &sources[i], order, head->n, temp);
 		else
 			hg_hrollup_put(&buf, i, &sources[i], fetched[i] ? NULL : order, head->n);
-		if (fetched[i])
-			pfree(unconstify(void *, sources[i].base));
 	}
+	if (copies)
+		pfree(copies);
 	MemoryContextDelete(temp);
 	return hg_hrollup_end(&buf);
 }

@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "compat.h"
 #include "types/hrollup_private.h"
 #include "utils/fmgrprotos.h"
 #include "utils/memutils.h"

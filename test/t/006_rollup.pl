@@ -115,7 +115,7 @@ sub edge_rows
 			literal(chance(0.06) ? undef : key($g, $p), $g->{key}),
 			literal(chance(0.02) ? undef : key($g, $c), $g->{key}),
 			$g->{any} ? pick(qw(NULL 1 0 0.5 -0.25 2.5 -1 12 3.14159))
-			  : pick(qw(NULL 1 1 0.5 0.5 0.25 0.75 0.1 0.3 0.6667 0 0.333333333333333333)),
+			  : pick(qw(NULL 1 1 0.5 0.5 0.25 0.1 0.3 0.6667 0 0.333333333333333333 0.123456789 0.70710678118654752)),
 			chance(0.5) ? 'NULL::daterange' : chance(0.05) ? "'empty'::daterange"
 			  : "daterange(current_date + $lo, current_date + $hi + 1)",
 			pick(qw(NULL true true false))) . ')';
@@ -156,7 +156,9 @@ my %numeric = (
 	large => sub { (chance(0.3) ? '-' : '') . int(1 + rand(9)) . '9' x 26 . sprintf('%03d.%010d', rand(1000), rand(1e9)) },
 	crossing => sub { (chance(0.2) ? '-' : '') . (1 + int(rand(17))) . '0' x 27 . sprintf('.%010d', rand(1e9)) },
 	huge => sub { pick('1e40', '-1e40', '12345678901234567890123456789012345678901234567890.123', '0.1') },
-	narrow => sub { pick('92233720368547758.07', '-92233720368547758.08', '92233720368547757.99', '0.01', '1.00') },
+	# sums beyond 64 bits of values within, and values at the edge
+	narrow => sub { pick('92233720368547757.99', '-92233720368547757.99', '46116860184273879.04', '0.01') },
+	edge => sub { pick('92233720368547758.06', '92233720368547758.07', '-92233720368547758.07', '-92233720368547758.08', '1.00') },
 	special => sub { pick(qw(NaN Infinity -Infinity), map { sprintf '%.1f', rand(100) } 1 .. 8) });
 my %real = (
 	small => sub { (int(rand(2001)) - 1000) / 64 },
@@ -171,6 +173,8 @@ sub change_facts
 	my $n = pick(0, 1, 5, 20, 60, 60);
 	my $flavour = pick(sort keys %numeric);
 	my $flavour8 = pick(sort keys %real);
+	my @bigint = @{ pick([ '9223372036854775807', '-9223372036854775808', '9223372036854775806' ],
+			[ '6000000000000000000', '-6000000000000000000', '9223372036854775805' ], [ 1, -1 ]) };
 	my $unknown = pick(0, 0, 0.1);
 	my $nulls = pick(0, 0.1);
 	my $spread = pick(1, 3, $g->{nodes});
@@ -188,7 +192,7 @@ sub change_facts
 			map { chance($nulls) ? 'NULL' : "'$_'" }
 			  int(rand(65536)) - 32768,
 			pick(2147483647, -2147483648, int(rand(100))),
-			pick('9223372036854775807', '-9223372036854775808', int(rand(100)), int(rand(100))),
+			pick(@bigint, int(rand(100))),
 			$numeric{$flavour}->(), sprintf('%.2f', rand(2e6) - 1e6),
 			pick(map { int(rand(2000)) / 16 } 1 .. 3), $real{$flavour8}->()) . ')';
 	}
@@ -365,6 +369,32 @@ sub check
 	return $before . $sql . $after;
 }
 
+# check_calls(name): the same of rollup_table, drilldown and explain_rollup.
+sub check_calls
+{
+	my ($name) = @_;
+	my $g = $graph{$name};
+	my ($value, $kind) = @{ pick([ 'i4', 'exact' ], [ 'n', 'exact' ], [ 'm', 'exact' ], [ 'r8', 'real' ], [ undef, 'count' ]) };
+	my $mode = pick('distinct', $g->{weight} ? 'weighted' : (), $g->{primary} ? 'primary' : (), 'paths');
+	my $day = $g->{validity} && chance(0.6) ? 'current_date + ' . (int(rand(11)) - 5) : undef;
+	my $condition = pick(undef, 'ok', "product = 'a' AND month IS NOT NULL");
+	my $key = $g->{key} =~ /^int/ ? pick('int8', 'text') : pick($g->{key}, 'text');
+	my $key_order = $g->{key} =~ /^int/ ? 'k::int8' : $g->{key} eq 'uuid' ? 'k::uuid' : 'k COLLATE "C"';
+	my $edge = "SELECT parent::text, child::text, share::text::numeric, is_primary FROM g_$name WHERE child IS NOT NULL"
+	  . ($g->{validity} ? ' AND (valid IS NULL OR valid @> (' . ($day // 'current_date') . '))' : '');
+	my $fact = "SELECT 'all' AS grp, node::text AS key, " . (defined $value ? "$value\::text::numeric" : '1::numeric')
+	  . " AS value FROM f_$name WHERE " . ($condition // 'true') . (defined $value ? " AND $value IS NOT NULL" : '');
+	my ($v, $c, $d) = (literal($value), literal($condition), $day // 'NULL');
+
+	return '' if $g->{cyclic};
+	$seen{calls}++;
+	return "SELECT 'DIFFERS', '$name calls $mode $kind', * FROM oracle.check_calls('''$name''', '''f_$name''', "
+	  . "\$a\$$v\$a\$, \$a\$$c\$a\$, '$d', '$key', \$q\$ $fact \$q\$, \$q\$ $edge \$q\$, '$key_order', '$mode', '$kind');\n"
+	  . "SELECT 'DIFFERS', '$name table $mode $kind', * FROM oracle.check(\$q\$ SELECT 'all' AS grp, "
+	  . "rollup_table('$name', 'f_$name', '" . pick('node', 'written') . "', $v, '$mode', $c, $d) AS r \$q\$, "
+	  . "\$q\$ $fact \$q\$, \$q\$ $edge \$q\$, 'NULL::text', '$key_order', '$mode', '$kind', false);\n";
+}
+
 my @problems;
 my $comparisons = 0;
 
@@ -418,6 +448,7 @@ while ($comparisons < $steps_wanted && @problems == 0)
 	# a change of its own, seen before it is committed, or never
 	$sql = 'BEGIN ISOLATION LEVEL ' . pick('READ COMMITTED', 'REPEATABLE READ') . ";\n"
 	  . change_edges($name) . (chance(0.7) ? change_facts($name) : '') . check($name, plain => chance(0.7));
+	$sql .= check_calls($name) if chance(0.5);
 	$sql .= (chance(0.25) ? 'ROLLBACK' : 'COMMIT') . ";\n";
 	$sql .= join '', map { check($name, viewer => chance(0.15)) } 1 .. 3;
 	judge('writer', $sql, $s->try($sql));
@@ -426,7 +457,7 @@ while ($comparisons < $steps_wanted && @problems == 0)
 }
 is(scalar @problems, 0, 'rollups equal the oracle');
 cmp_ok($comparisons, '>=', $steps_wanted, 'as many comparisons as asked for');
-foreach my $x ((map { $_->[1] } @ways), (map { $_->[0] // 'count' } @values), qw(distinct weighted primary paths parallel viewer))
+foreach my $x ((map { $_->[1] } @ways), (map { $_->[0] // 'count' } @values), qw(distinct weighted primary paths parallel viewer calls))
 {
 	cmp_ok($seen{$x} // 0, '>', 0, "did $x") if $steps_wanted >= 400;
 }
@@ -507,7 +538,8 @@ foreach my $x ([ 'distinct', 'closed' ], [ 'primary', 'closed_primary' ])
 
 # Parallel plans: what they look like, and that they agree
 my $rollups = "SELECT rollup('dag', key, i) AS a, rollup('dag', key, n, 'weighted') AS b, rollup('dag', key, r, 'primary') AS c,
-	rollup('dag', key) AS d, rollup('dag', key::text, n) AS e FROM fact";
+	rollup('dag', key) AS d, rollup('dag', key::text, n) AS e, rollup('dag', key, 6000000000000000000 + i) AS f,
+	rollup('dag', key, n * 1e25) AS g, rollup('dag', key, n * 1e40) AS h FROM fact";
 answer($parallel);
 like(answer("EXPLAIN $rollups"), qr/Finalize Aggregate.*Gather.*Partial Aggregate.*Parallel Seq Scan/s, 'a parallel plan');
 like(answer("EXPLAIN SELECT month, rollup('dag', key, i) FROM fact GROUP BY month"),
@@ -517,12 +549,13 @@ answer("CREATE TABLE by_workers AS $rollups");
 answer($serial);
 unlike(answer("EXPLAIN $rollups"), qr/Gather/, 'a serial plan');
 answer("CREATE TABLE by_one AS $rollups");
-foreach my $x (qw(a b d e))
+foreach my $x (qw(a b d e f g h))
 {
 	same_rows("SELECT e.* FROM by_workers, each_stats($x) e", "SELECT e.* FROM by_one, each_stats($x) e",
 		"parallel equals serial, $x");
 	is(answer("SELECT reconcile(x.$x) = reconcile(y.$x) FROM by_workers x, by_one y"), 't', "and so does what it is reconciled with, $x");
 }
+is(answer('SELECT sum(own) = (SELECT sum(6000000000000000000 + i) FROM fact) FROM by_workers, each(f)'), 't', 'sums beyond 64 bits merged');
 is(answer("SELECT count(*) FROM by_workers x, by_one y, compare_rollup(x.c, y.c) WHERE abs(difference) > 1e-15 * before"), 0,
 	'parallel equals serial, but for the last digit of a double');
 $s->query('RESET ALL');

@@ -282,3 +282,49 @@ BEGIN
 		replace(format(same, 'h.roots', 'c.root_total', 'h.roots_size'), 'slack', '1e-9'),
 		kind, merged::text);
 END $check$;
+
+-- check_calls(...): the same of drilldown and explain_rollup, for all nodes of
+-- a graph.  source, value, condition, day: as in their arguments, as literals.  fact and edge as above, of one group.
+CREATE FUNCTION oracle.check_calls(graph text, source text, value text, condition text, day text, node_type text,
+								   fact text, edge text, key_order text, mode text, kind text)
+RETURNS TABLE (what text, node text, key text, expected text, found text)
+LANGUAGE plpgsql STABLE AS $check$
+DECLARE
+	total text := CASE WHEN kind = 'real' THEN 'oracle.near(%1$s, %2$s, 1e-14 * (1 + %3$s))'
+		ELSE 'oracle.show(%2$s, 0)::text = trim_scale(%1$s)::text' END;
+BEGIN
+	RETURN QUERY EXECUTE oracle.wanted(fact, edge, key_order, mode, kind) || format($q$,
+	child AS (SELECT DISTINCT parent, child FROM r WHERE parent IS NOT NULL),
+	part AS (
+		SELECT c.*, n.total AS node_total, n.total_size AS node_size,
+			(SELECT count(*) FROM child b WHERE b.parent = c.child) AS below,
+			coalesce((SELECT CASE WHEN '%6$s' = 'weighted' THEN share ELSE 1 END FROM up
+					  WHERE (up.parent, up.child) = (c.parent, c.child)), 0) AS handed
+		FROM child c LEFT JOIN want n ON n.k = c.parent),
+	found AS (
+		SELECT n.k AS parent, d.node::text AS child, d.*
+		FROM node n, LATERAL hierarchy.drilldown(%1$s, n.k::%5$s, %2$s, 'node', %3$s, '%6$s', %4$s, %7$s) d)
+	SELECT 'drilldown', coalesce(p.parent, f.parent), coalesce(p.child, f.child), row(p.*, w.*)::text, f::text
+		FROM part p LEFT JOIN want w ON w.k = p.child FULL JOIN found f ON (f.parent, f.child) = (p.parent, p.child)
+		WHERE (f.parent IS NOT NULL AND p.parent IS NOT NULL
+			AND %8$s AND %9$s
+			AND f.own_count = coalesce(w.own_count, 0) AND f.total_count = coalesce(w.total_count, 0)
+			AND f.child_count = p.below
+			AND CASE WHEN oracle.finite(p.node_total) AND oracle.finite(w.total) AND p.node_total <> 0
+					AND abs(p.node_total) > 1e-9 * p.node_size
+				THEN oracle.near(f.share_of_total, w.total * p.handed / p.node_total,
+						1e-9 * (1 + abs(w.total * p.handed / p.node_total)))
+				ELSE true END) IS NOT TRUE
+	UNION ALL
+	SELECT 'explain', x.a, x.d, n::text, (c.*)::text
+		FROM (SELECT a, d, coalesce(n, 0) AS n FROM pairs LEFT JOIN reach USING (a, d)
+			  ORDER BY md5(a || d) LIMIT 40) x,
+			LATERAL (SELECT sum(contribution) AS contribution, count(*) AS paths, count(DISTINCT path) AS different,
+					bool_and(path[1] = x.a::%5$s AND path[cardinality(path)] = x.d::%5$s
+						AND coalesce(cardinality(shares), cardinality(path) - 1) = cardinality(path) - 1) AS good
+				FROM hierarchy.explain_rollup(%1$s, x.a::%5$s, x.d::%5$s, '%6$s', 1, %7$s)) c
+		WHERE (oracle.near(coalesce(contribution, 0), x.n, 1e-13 * (1 + abs(x.n))) AND paths = different AND good) IS NOT TRUE
+	$q$, graph, source, value, condition, node_type, mode, day,
+		format(total, 'f.own', 'coalesce(w.own, 0)', 'coalesce(w.own_size, 0)'),
+		format(total, 'f.total', 'coalesce(w.total, 0)', 'coalesce(w.total_size, 0)'));
+END $check$;

@@ -26,7 +26,7 @@ typedef struct Model
 	HgMode		mode;
 	HgFilter	filter;
 	bool		edge[NODES][NODES]; /* parent, child */
-	double		weight[NODES][NODES];
+	long double weight[NODES][NODES];	/* in the end, of a double */
 	bool		stated[NODES][NODES];
 	bool		fact[NODES];
 	bool		member[NODES];
@@ -120,7 +120,10 @@ model_edges(Model *m, bool all_visible)
 	for (int a = 0; a < NODES; a++)
 	{
 		for (int b = 0; b < NODES; b++)
+		{
 			m->below[a][b] = m->edge[a][b];
+			m->weight[a][b] = (double) m->weight[a][b];
+		}
 	}
 	for (int k = 0; k < NODES; k++)
 	{
@@ -202,7 +205,7 @@ model_share(Model *m, uint32_t node)
 		hg_int128	upto;
 		uint8_t		flags = m->total_flags[node];
 
-		sum += llroundl(m->weight[p][node] * (long double) UNIT);
+		sum += llroundl(m->weight[p][node] * UNIT);
 		if (k == n - 1 && fabsl(exact - 1) < 2e-16L)
 			sum = UNIT;
 		upto = round_share(m->total[node], sum);

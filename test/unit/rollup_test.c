@@ -12,7 +12,7 @@
  */
 #include "rollup_bench.h"
 #include "rollup_model.h"
-#include "rollup_shapes.h"
+#include "rollup_shares.h"
 
 #define ROUNDS	2000
 
@@ -296,6 +296,7 @@ model_round(HgKeyKind kind, bool cyclic, long round)
 	Model		m;
 	uint32_t	start[2 * NODES];
 	uint32_t	n;
+	size_t		pooled = 0;
 
 	memset(&m, 0, sizeof(m));
 	nrows = 1 + below(ROWS);
@@ -348,6 +349,8 @@ model_round(HgKeyKind kind, bool cyclic, long round)
 				check(false, "dag", round);
 				continue;
 			}
+			if (pooled == 0)
+				pooled = hg_graph_bytes(g);
 			compare_dag(&m, dag, round);
 			compare_totals(&m, dag, HG_DISTINCT_WALK, round);
 			compare_totals(&m, dag, HG_DISTINCT_MASKS, round);
@@ -355,6 +358,7 @@ model_round(HgKeyKind kind, bool cyclic, long round)
 		}
 	}
 	check(job_arena.bytes == 0, "memory left behind", round);
+	check(pooled == 0 || hg_graph_bytes(g) == pooled, "memory in the pool", round);
 	arena_reset(&job_arena);
 	arena_reset(&graph_arena);
 }
@@ -410,6 +414,9 @@ main(int argc, char **argv)
 	test_even_shares();
 	failed += report(++number, "shares that sum to 1 lose nothing");
 	test_rounding();
+	test_large_amounts();
+	test_full_shares();
+	test_many_parents();
 	failed += report(++number, "rounding of shares");
 	test_overflow();
 	failed += report(++number, "overflow");
