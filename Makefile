@@ -48,6 +48,7 @@ OBJS = \
 	src/am/tuple.o \
 	src/am/vacuum.o \
 	src/am/validate.o \
+	src/types/depend.o \
 	src/types/hgraph.o \
 	src/types/hrollup.o \
 	src/types/hrollup_amount.o \
@@ -101,6 +102,7 @@ OBJS = \
 	src/rollup/explain.o \
 	src/rollup/facts.o \
 	src/rollup/finish.o \
+	src/rollup/mode.o \
 	src/rollup/order.o \
 	src/rollup/passes.o \
 	src/rollup/result.o \
@@ -118,7 +120,7 @@ SOURCE_HEADERS = $(wildcard $(srcdir)/src/*.h $(srcdir)/src/*/*.h)
 PG_CPPFLAGS = -I$(srcdir)/src
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-clobbered
 
-REGRESS = am hgraph_type hrollup functions arguments cycle planner rollup rollup_views
+REGRESS = am hgraph_type hrollup functions arguments cycle planner rollup rollup_order rollup_views
 # Some expected results have characters beyond ASCII
 REGRESS_OPTS = --inputdir=$(srcdir)/test --load-extension=hierarchy \
 	--encoding=UTF8 --no-locale

@@ -12,6 +12,7 @@
 #include "fmgr.h"
 #include "guc.h"
 #include "planner/planner.h"
+#include "types/depend.h"
 #include "visibility/acyclic.h"
 
 PG_MODULE_MAGIC;
@@ -26,6 +27,7 @@ _PG_init(void)
 {
 	hg_guc_init();
 	hg_options_init();
+	hg_depend_init();
 	hg_cache_init();
 	hg_acyclic_init();
 	hg_planner_init();

@@ -215,16 +215,10 @@ hg_noreturn extern void hg_report_corruption(Relation index,
 											 const char *detail);
 
 /*
- * tuple.c: index tuple -> item; pointers in *item point into the tuple, or
- * into memory palloc'd in the current context (compressed text).  Trusts
- * nothing but the size in the tuple's header: anything that would lie outside
- * is reported as corruption.
- */
-extern void hg_item_decode(const HgLayout *layout, TupleDesc tupdesc,
-						   IndexTuple itup, HgItem *item);
-/*
- * Decodes the entries of a checked page from an offset on into items[], which
- * has room for MaxIndexTuplesPerPage.  Returns their number.  The page must
+ * tuple.c: decodes the entries of a checked page from an offset on into
+ * items[], which has room for MaxIndexTuplesPerPage; pointers in an item point
+ * into the page, or into memory palloc'd in the current context (compressed
+ * text).  Returns their number.  The page must
  * stay (locked, or a copy) as long as keys of type uuid or text are in use.
  */
 extern int	hg_page_decode(Relation index, const HgLayout *layout, Page page,

@@ -438,19 +438,6 @@ int_width(const HgLayout *layout)
 }
 
 /*
- * hg_item_decode decodes one entry.
- */
-void
-hg_item_decode(const HgLayout *layout, TupleDesc tupdesc, IndexTuple itup,
-			   HgItem *item)
-{
-	Size		width = int_width(layout);
-
-	if (width == 0 || !decode_ints(itup, width, item))
-		decode_any(layout, tupdesc, itup, columns_needed(layout), item);
-}
-
-/*
  * hg_page_tids fills in the TIDs of the first items of a page.
  */
 void

@@ -429,6 +429,22 @@ hg_dag_local(const HgDag *dag, uint32_t node)
 }
 
 /*
+ * hg_dag_members turns graph nodes that are in the dag into its members.
+ */
+void
+hg_dag_members(const HgDag *dag, uint32_t *node, uint32_t n)
+{
+	const uint32_t *pos = dag->work->scratch->pos;
+
+	for (uint32_t i = 0; i < n; i++)
+	{
+		if (i % HG_CHECK_EVERY == 0)
+			hg_host.check_interrupts();
+		node[i] = pos[node[i]];
+	}
+}
+
+/*
  * hg_dag_free gives back everything the dag holds.
  */
 void

@@ -97,8 +97,6 @@ typedef struct HgNarrow
 extern const HgNarrow *hg_collect_plain(const HgCollect *c);
 /* Facts with a NULL key: their number and sum. */
 extern int64 hg_collect_keyless(const HgCollect *c, HgAmount *sum);
-/* Everything becomes WIDE, for a total that did not fit. */
-extern void hg_collect_widen(HgCollect *c);
 
 /* ---- decimal.c: numerics and 128-bit integers at a scale ---- */
 

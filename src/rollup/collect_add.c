@@ -14,10 +14,10 @@
 #include "utils/fmgrprotos.h"
 
 /*
- * hg_collect_flags returns the array of flags.
+ * flags_of returns the array of flags.
  */
-uint8 *
-hg_collect_flags(HgCollect *c)
+static uint8 *
+flags_of(HgCollect *c)
 {
 	if (c->flags == NULL)
 		c->flags = hg_collect_alloc(c, c->size, true);
@@ -70,7 +70,7 @@ extend_narrow(HgNarrow *a, int64 value, bool fresh)
 static void
 add_narrow_special(HgCollect *c, uint32 number, int64 value)
 {
-	hg_collect_flags(c)[number] |=
+	flags_of(c)[number] |=
 		value == HG_NARROW_NAN ? HG_AMOUNT_NAN :
 		value == HG_NARROW_PLUS_INF ? HG_AMOUNT_PLUS_INF : HG_AMOUNT_MINUS_INF;
 }
@@ -116,7 +116,7 @@ add_medium(HgCollect *c, const uint32 *number, const hg_int128 *value,
 		hg_int128	sum;
 
 		if (unlikely(!HG_MEDIUM_FINITE(v)))
-			hg_collect_flags(c)[number[i]] |=
+			flags_of(c)[number[i]] |=
 				v == HG_EXTREME_NAN ? HG_AMOUNT_NAN :
 				v == HG_EXTREME_PLUS_INF ? HG_AMOUNT_PLUS_INF : HG_AMOUNT_MINUS_INF;
 		else if (unlikely(__builtin_add_overflow(a->sum, v, &sum)))
@@ -215,13 +215,13 @@ add_numeric(HgCollect *c, uint32 number, Numeric value)
 	switch (hg_decimal_parse((struct varlena *) value, 0, &unused, &scale))
 	{
 		case HG_DECIMAL_NAN:
-			hg_collect_flags(c)[number] |= HG_AMOUNT_NAN;
+			flags_of(c)[number] |= HG_AMOUNT_NAN;
 			break;
 		case HG_DECIMAL_PLUS_INF:
-			hg_collect_flags(c)[number] |= HG_AMOUNT_PLUS_INF;
+			flags_of(c)[number] |= HG_AMOUNT_PLUS_INF;
 			break;
 		case HG_DECIMAL_MINUS_INF:
-			hg_collect_flags(c)[number] |= HG_AMOUNT_MINUS_INF;
+			flags_of(c)[number] |= HG_AMOUNT_MINUS_INF;
 			break;
 		default:
 			add_to_sum(c, a, value);
@@ -286,7 +286,7 @@ add_doubles(HgCollect *c, const uint32 *number, const double *value, uint32 n)
 				float_overflow_error();
 		}
 		else
-			hg_collect_flags(c)[number[i]] |=
+			flags_of(c)[number[i]] |=
 				isnan(v) ? HG_AMOUNT_NAN :
 				v > 0 ? HG_AMOUNT_PLUS_INF : HG_AMOUNT_MINUS_INF;
 	}
@@ -420,7 +420,8 @@ merge_medium_wide(HgCollect *c, uint32 number, const HgMedium *from)
 {
 	HgWide		wide;
 
-	wide.sum = hg_decimal_numeric(from->sum, c->scale);
+	/* a sum may look like a special value by chance */
+	wide.sum = hg_fixed_numeric(from->sum, c->scale);
 	wide.least = hg_decimal_numeric(from->least, c->scale);
 	wide.greatest = hg_decimal_numeric(from->greatest, c->scale);
 	wide.count = from->count;
@@ -511,6 +512,6 @@ hg_collect_add_acc(HgCollect *c, HgAccKind held, const uint32 *number,
 	for (uint32 i = 0; flags != NULL && i < n; i++)
 	{
 		if (flags[i] != 0)
-			hg_collect_flags(c)[number[i]] |= flags[i];
+			flags_of(c)[number[i]] |= flags[i];
 	}
 }

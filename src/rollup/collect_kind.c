@@ -29,10 +29,10 @@ hg_collect_fixed_sum(const HgCollect *c, uint32 number)
 }
 
 /*
- * hg_collect_medium is an accumulator that is not WIDE as a MEDIUM one.
+ * read_medium is an accumulator that is not WIDE as a MEDIUM one.
  */
-void
-hg_collect_medium(const HgCollect *c, uint32 number, HgMedium *out)
+static void
+read_medium(const HgCollect *c, uint32 number, HgMedium *out)
 {
 	if (c->kind == HG_ACC_MEDIUM)
 		*out = *(HgMedium *) hg_collect_acc(c, number);
@@ -97,7 +97,7 @@ hg_collect_raise(HgCollect *c, HgAccKind kind)
 			CHECK_FOR_INTERRUPTS();
 		if (hg_collect_facts(&old, i) == 0)
 			continue;
-		hg_collect_medium(&old, i, &medium);
+		read_medium(&old, i, &medium);
 		if (kind == HG_ACC_MEDIUM)
 			*(HgMedium *) hg_collect_acc(c, i) = medium;
 		else
@@ -135,7 +135,7 @@ scale_acc(const HgCollect *c, uint32 number, hg_int128 factor, HgMedium *out)
 {
 	HgMedium	medium;
 
-	hg_collect_medium(c, number, &medium);
+	read_medium(c, number, &medium);
 	out->count = medium.count;
 	return !__builtin_mul_overflow(medium.sum, factor, &out->sum) &&
 		scale_extreme(c->kind, medium.least, factor, &out->least) &&
@@ -224,17 +224,4 @@ hg_collect_rescale(HgCollect *c, int scale)
 			multiply(c, hg_decimal_power(scale - c->scale));
 	}
 	c->scale = scale;
-}
-
-/*
- * hg_collect_widen makes everything WIDE.
- */
-void
-hg_collect_widen(HgCollect *c)
-{
-	hg_collect_flush(c);
-	if (c->args.value != HG_VALUE_EXACT)
-		return;
-	hg_collect_raise(c, HG_ACC_WIDE);
-	hg_collect_batch_values(c);
 }

@@ -282,8 +282,6 @@ extern void hg_collect_add_acc(HgCollect *c, HgAccKind held,
 							   const uint32 *number, const void *accs,
 							   const int64 *high, const uint8 *flags,
 							   uint32 n);
-/* The array of flags, made on demand. */
-extern uint8 *hg_collect_flags(HgCollect *c);
 
 /* ---- collect_kind.c: kind and scale ---- */
 
@@ -292,9 +290,6 @@ extern void hg_collect_adopt(HgCollect *c, HgAccKind kind, int scale);
 /* The sum of a NARROW or MEDIUM accumulator. */
 extern hg_int128 hg_collect_fixed_sum(const HgCollect *c, uint32 number);
 extern void hg_collect_raise(HgCollect *c, HgAccKind kind);
-/* An accumulator, NARROW or MEDIUM, as MEDIUM. */
-extern void hg_collect_medium(const HgCollect *c, uint32 number,
-							  HgMedium *out);
 /* More decimal places; may make the collector MEDIUM or WIDE. */
 extern void hg_collect_rescale(HgCollect *c, int scale);
 

@@ -16,14 +16,13 @@
 
 #include "catalog/pg_type.h"
 #include "functions/rowsource.h"
-#include "graph/rollup.h"
+#include "rollup/mode.h"
 #include "types/hrollup.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/numeric.h"
-#include "visibility/acyclic.h"
 
 enum
 {
@@ -321,12 +320,7 @@ explain_mode(HgRows *rows, const HgRowsArgs *args)
 		return (rows->q.layout->roles & HG_HAS_WEIGHT) ? HG_WEIGHTED : HG_DISTINCT;
 
 	mode = hg_mode_parse(DatumGetTextPP(args->mode));
-	if (mode == HG_WEIGHTED)
-		hg_query_require_role(&rows->q, HG_HAS_WEIGHT, "weight",
-							  "rolled up in mode weighted");
-	if (mode == HG_PRIMARY)
-		hg_query_require_role(&rows->q, HG_HAS_PRIMARY, "is_primary",
-							  "rolled up in mode primary");
+	hg_mode_check(&rows->q, mode);
 	return mode;
 }
 
@@ -339,7 +333,6 @@ check_cycles(HgRows *rows, HgMode mode)
 {
 	uint32		cycle_node;
 	HgDag	   *dag;
-	HgKey		key;
 
 	if (rows->q.layout->acyclic || mode == HG_DISTINCT || mode == HG_PRIMARY)
 		return;
@@ -350,14 +343,7 @@ check_cycles(HgRows *rows, HgMode mode)
 		hg_dag_free(dag);
 		return;
 	}
-	key = hg_graph_key(rows->q.view.g, cycle_node);
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("mode %s needs a graph without cycles", hg_mode_name(mode)),
-			 errdetail("In graph \"%s\" node %s is on or above a cycle.",
-					   get_rel_name(rows->q.layout->index_oid),
-					   hg_key_text(rows->q.layout, &key)),
-			 errhint("Use mode distinct.")));
+	hg_mode_refuse_cycle(&rows->q, mode, cycle_node);
 }
 
 /*

@@ -22,6 +22,7 @@
 #include "nodes/parsenodes.h"
 #include "parser/parser.h"
 #include "rollup/facts.h"
+#include "rollup/mode.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -224,12 +225,7 @@ hg_facts_open_graph(const HgFacts *f, HgQuery *q)
 	HgMode		mode = f->mode_null ? HG_DISTINCT : hg_mode_parse(DatumGetTextPP(f->mode));
 
 	hg_query_open(q, f->graph, &filter);
-	if (mode == HG_WEIGHTED)
-		hg_query_require_role(q, HG_HAS_WEIGHT, "weight",
-							  "rolled up in mode weighted");
-	if (mode == HG_PRIMARY)
-		hg_query_require_role(q, HG_HAS_PRIMARY, "is_primary",
-							  "rolled up in mode primary");
+	hg_mode_check(q, mode);
 	return mode;
 }
 

@@ -19,6 +19,7 @@
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "rollup/finish.h"
+#include "rollup/mode.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
 #include "utils/lsyscache.h"
@@ -54,13 +55,7 @@ open_graph(HgFinish *f)
 
 	hg_query_open(&f->q, f->args->graph, &filter);
 	layout = f->q.layout;
-	if (f->args->mode == HG_WEIGHTED)
-		hg_query_require_role(&f->q, HG_HAS_WEIGHT, "weight",
-							  "rolled up in mode weighted");
-	if (f->args->mode == HG_PRIMARY)
-		hg_query_require_role(&f->q, HG_HAS_PRIMARY, "is_primary",
-							  "rolled up in mode primary");
-
+	hg_mode_check(&f->q, f->args->mode);
 	hg_key_check_type(layout, f->args->node_type);
 	if (f->args->node_type == TEXTOID && layout->key_kind != HG_KEY_BYTES)
 	{
@@ -86,7 +81,8 @@ set_head(HgFinish *f)
 	head->value = f->args->value;
 	head->key_type = f->q.layout->key_type;
 	head->own_scale = exact ? hg_collect_scale(f->c) : 0;
-	head->total_scale = exact ? head->own_scale + places : 0;
+	head->total_scale = exact ? Min(head->own_scale + places, HG_MAX_SCALE) : 0;
+	head->total_scale = Max(head->total_scale, head->own_scale);
 	head->count_scale = places;
 	head->graph = quote_qualified_identifier(get_namespace_name(get_rel_namespace(index)),
 											 get_rel_name(index));
@@ -180,18 +176,7 @@ cut_out(HgFinish *f)
 	dag = hg_dag_build(&f->q.view, f->member, f->nmatched, f->args->mode,
 					   f->mcxt, &cycle_node);
 	if (dag == NULL)
-	{
-		HgKey		key = hg_graph_key(f->q.view.g, cycle_node);
-
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("mode %s needs a graph without cycles",
-						hg_mode_name(f->args->mode)),
-				 errdetail("In graph \"%s\" node %s is on or above a cycle.",
-						   get_rel_name(f->q.layout->index_oid),
-						   hg_key_text(f->q.layout, &key)),
-				 errhint("Use mode distinct.")));
-	}
+		hg_mode_refuse_cycle(&f->q, f->args->mode, cycle_node);
 	f->dag = dag;
 	if (dag->out_of_range && (dag->unusable || !f->q.layout->any_weight))
 		report_share(f);

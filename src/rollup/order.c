@@ -6,7 +6,8 @@
  * A graph whose keys are dense integers knows that order.  Otherwise it is a
  * radix sort, least significant digit first, over what the keys have in
  * difference: a million dense integers take two passes.  Keys of bytes are
- * sorted by their first eight that way, and what ties by comparing.
+ * sorted that way by the first eight in which they differ, and what ties again,
+ * until there is so little of it that comparing is quicker.
  *
  *-------------------------------------------------------------------------
  */
@@ -19,6 +20,9 @@
 #define RADIX_BITS 11
 #define RADIX_SIZE (1 << RADIX_BITS)
 
+/* From so many keys of bytes on, digits are quicker than comparing. */
+#define LONG_RUN 256
+
 /* A member to be sorted. */
 typedef struct Sortable
 {
@@ -26,15 +30,23 @@ typedef struct Sortable
 	uint32		member;
 } Sortable;
 
+/* Keys that have so many bytes in common, to be sorted. */
+typedef struct Run
+{
+	uint32		start;
+	uint32		end;
+	uint32		common;
+} Run;
+
 /*
- * prefix_of returns the first eight bytes of a key as a number of that order.
+ * prefix_of returns eight bytes of a key as a number of that order.
  */
 static uint64
-prefix_of(const HgKey *key)
+prefix_of(const HgKey *key, uint32 from)
 {
 	uint64		prefix = 0;
 
-	for (uint32 i = 0; i < 8; i++)
+	for (uint32 i = from; i < from + 8; i++)
 		prefix = prefix << 8 | (i < key->len ? key->bytes[i] : 0);
 	return prefix;
 }
@@ -109,21 +121,96 @@ compare_keys(const void *a, const void *b, void *arg)
 }
 
 /*
- * sort_ties sorts each run of equal prefixes by what follows them.
+ * key_of is the key of a member.
+ */
+static inline HgKey
+key_of(const SortArg *arg, const Sortable *item)
+{
+	return hg_graph_key(arg->g, arg->dag->member[item->member]);
+}
+
+/*
+ * common_bytes returns how many bytes the keys of a run have in common.
+ */
+static uint32
+common_bytes(const SortArg *arg, const Sortable *items, const Run *run)
+{
+	HgKey		first = key_of(arg, &items[run->start]);
+	uint32		common = first.len;
+
+	for (uint32 i = run->start + 1; i < run->end && common > run->common; i++)
+	{
+		HgKey		key = key_of(arg, &items[i]);
+		uint32		k = run->common;
+
+		if ((i & 0xffff) == 0)
+			CHECK_FOR_INTERRUPTS();
+		common = Min(common, key.len);
+		while (k < common && key.bytes[k] == first.bytes[k])
+			k++;
+		common = k;
+	}
+	return Max(common, run->common);
+}
+
+/*
+ * sort_run sorts a run by the next eight bytes.
  */
 static void
-sort_ties(const HgGraph *g, const HgDag *dag, Sortable *items, uint32 n)
+sort_run(const SortArg *arg, Sortable *items, Sortable *other, Run *run)
+{
+	uint32		n = run->end - run->start;
+	Sortable   *sorted;
+
+	run->common = common_bytes(arg, items, run);
+	for (uint32 i = run->start; i < run->end; i++)
+	{
+		HgKey		key = key_of(arg, &items[i]);
+
+		items[i].prefix = prefix_of(&key, run->common);
+	}
+	sorted = radix_sort(items + run->start, other + run->start, n);
+	if (sorted != items + run->start)
+		memcpy(items + run->start, sorted, (Size) n * sizeof(Sortable));
+}
+
+/*
+ * sort_bytes sorts members by keys of bytes; "other" is as much room again.
+ */
+static void
+sort_bytes(const HgGraph *g, const HgDag *dag, Sortable *items,
+		   Sortable *other, uint32 n)
 {
 	SortArg		arg = {g, dag};
+	uint32		size = n / LONG_RUN + 1;	/* long runs do not overlap */
+	Run		   *todo;
+	uint32		ntodo = 0;
 
-	for (uint32 i = 0, end; i < n; i = end)
+	if (n < LONG_RUN)
 	{
-		end = i + 1;
-		while (end < n && items[end].prefix == items[i].prefix)
-			end++;
-		if (end - i > 1)
-			qsort_arg(items + i, end - i, sizeof(Sortable), compare_keys, &arg);
+		qsort_arg(items, n, sizeof(Sortable), compare_keys, &arg);
+		return;
 	}
+	todo = MemoryContextAllocHuge(CurrentMemoryContext, size * sizeof(Run));
+	todo[ntodo++] = (Run) {0, n, 0};
+	while (ntodo > 0)
+	{
+		Run			run = todo[--ntodo];
+
+		sort_run(&arg, items, other, &run);
+		for (uint32 i = run.start, end; i < run.end; i = end)
+		{
+			end = i + 1;
+			while (end < run.end && items[end].prefix == items[i].prefix)
+				end++;
+			/* a prefix of zeros may be the end of keys */
+			if (end - i >= LONG_RUN && items[i].prefix != 0)
+				todo[ntodo++] = (Run) {i, end, run.common + 8};
+			else if (end - i > 1)
+				qsort_arg(items + i, end - i, sizeof(Sortable), compare_keys, &arg);
+		}
+	}
+	pfree(todo);
 }
 
 /*
@@ -187,12 +274,13 @@ hg_key_order(const HgGraph *g, const HgDag *dag, const uint8 *flags,
 		key = hg_graph_key(g, dag->member[i]);
 		items[n].member = i;
 		/* the sign bit moved, so that negative numbers come first */
-		items[n++].prefix = is_int ?
-			(uint64) key.num ^ (UINT64CONST(1) << 63) : prefix_of(&key);
+		items[n++].prefix = (uint64) key.num ^ (UINT64CONST(1) << 63);
 	}
-	sorted = radix_sort(items, other, n);
-	if (!is_int)
-		sort_ties(g, dag, sorted, n);
+	sorted = items;
+	if (is_int)
+		sorted = radix_sort(items, other, n);
+	else
+		sort_bytes(g, dag, items, other, n);
 	for (uint32 i = 0; i < n; i++)
 		order[i] = sorted[i].member;
 	pfree(items);

@@ -440,6 +440,33 @@ total_of(const HgMeasure *m, uint32 local, const uint8 *flags, HgAmount *total)
 }
 
 /*
+ * add_root adds the total of a root.  What roots share counts twice, so doubles
+ * may overflow here although every total is in range: that makes an infinity,
+ * no error.
+ */
+static void
+add_root(HgFinish *f, const HgAmount *total)
+{
+	HgRollupHead *head = &f->head;
+	HgReal	   *real = &head->roots.real;
+
+	if (head->value != HG_VALUE_REAL)
+	{
+		hg_amount_add(&head->roots, total, head->value, head->total_scale);
+		return;
+	}
+	head->roots.flags |= total->flags;
+	hg_real_add(real, total->real.sum);
+	real->rest += total->real.rest;
+	if (!isfinite(real->sum))
+	{
+		head->roots.flags |= total->real.sum > 0 ? HG_AMOUNT_PLUS_INF : HG_AMOUNT_MINUS_INF;
+		real->sum = 0;
+		real->rest = 0;
+	}
+}
+
+/*
  * add_roots adds up the totals of the roots.
  */
 static void
@@ -458,7 +485,7 @@ add_roots(HgFinish *f)
 		if (head->value == HG_VALUE_COUNT)
 			continue;
 		total_of(&f->sum, i, f->flags, &total);
-		hg_amount_add(&head->roots, &total, head->value, head->total_scale);
+		add_root(f, &total);
 	}
 }
 

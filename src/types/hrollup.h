@@ -71,6 +71,9 @@ typedef enum HgRollupColumn
 extern int64 hg_real_to_ordered(double value);
 extern double hg_real_from_ordered(int64 value);
 
+/* As many decimal places as numeric can show. */
+#define HG_MAX_SCALE			16383
+
 /* Everything but the rows. */
 typedef struct HgRollupHead
 {

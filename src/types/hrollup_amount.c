@@ -134,10 +134,10 @@ numeric_from_text(const char *text)
 }
 
 /*
- * hg_special_numeric is what flags stand for: NaN, or an infinity.
+ * special_numeric is what flags stand for: NaN, or an infinity.
  */
-Numeric
-hg_special_numeric(uint8 flags)
+static Numeric
+special_numeric(uint8 flags)
 {
 	switch (flags & HG_AMOUNT_SPECIAL)
 	{
@@ -173,7 +173,7 @@ hg_extreme_numeric(hg_int128 value, int scale)
 {
 	uint8		flags = hg_extreme_flags(value);
 
-	return flags ? hg_special_numeric(flags) : hg_fixed_numeric(value, scale);
+	return flags ? special_numeric(flags) : hg_fixed_numeric(value, scale);
 }
 
 /*
@@ -213,9 +213,9 @@ hg_real_numeric(double value)
 	int			len;
 
 	if (isnan(value))
-		return NumericGetDatum(hg_special_numeric(HG_AMOUNT_NAN));
+		return NumericGetDatum(special_numeric(HG_AMOUNT_NAN));
 	if (isinf(value))
-		return NumericGetDatum(hg_special_numeric(value > 0 ? HG_AMOUNT_PLUS_INF :
+		return NumericGetDatum(special_numeric(value > 0 ? HG_AMOUNT_PLUS_INF :
 												  HG_AMOUNT_MINUS_INF));
 	if (fabs(value) < 1e15 && value == (double) (int64) value)
 		return NumericGetDatum(hg_fixed_numeric((int64) value, 0));
@@ -295,7 +295,7 @@ hg_amount_numeric(const HgAmount *amount, HgValueKind value, int scale,
 	hg_int128	fixed = amount->fixed;
 
 	if (amount->flags & HG_AMOUNT_SPECIAL)
-		return NumericGetDatum(hg_special_numeric(amount->flags));
+		return NumericGetDatum(special_numeric(amount->flags));
 	if (value == HG_VALUE_REAL)
 	{
 		double		sum = amount->real.sum + amount->real.rest;

@@ -94,17 +94,6 @@ hg_cells_source(const HgCells *cells, uint32 n)
 }
 
 /*
- * hg_cells_free frees the cells, but not their numerics.
- */
-void
-hg_cells_free(HgCells *cells)
-{
-	pfree(cells->fixed);
-	if (cells->wide)
-		pfree(cells->wide);
-}
-
-/*
  * hg_fixed_rescale multiplies by a power of ten.
  */
 bool

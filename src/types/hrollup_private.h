@@ -15,9 +15,6 @@
 #define HG_AMOUNT_SPECIAL \
 	(HG_AMOUNT_NAN | HG_AMOUNT_PLUS_INF | HG_AMOUNT_MINUS_INF)
 
-/* As many decimal places as numeric can show. */
-#define HG_MAX_SCALE	16383
-
 /* ---- hrollup.c: bytes ---- */
 
 /* Writing: head, then HG_ROLLUP_COLUMNS columns in order, then the end. */
@@ -104,7 +101,6 @@ extern void hg_cells_grow(HgCells *cells, uint32 size);
 extern void hg_cells_set_wide(HgCells *cells, uint32 i, Numeric value);
 /* Makes the source of a column; one of wide cells allocates. */
 extern HgSource hg_cells_source(const HgCells *cells, uint32 n);
-extern void hg_cells_free(HgCells *cells);
 
 /* value * 10^places; false when that does not fit */
 extern bool hg_fixed_rescale(hg_int128 *value, int places);
@@ -113,7 +109,6 @@ extern void hg_amount_rescale(HgAmount *amount, int scale, int new_scale);
 
 /* ---- hrollup_amount.c ---- */
 
-extern Numeric hg_special_numeric(uint8 flags);
 extern Datum hg_real_numeric(double value);
 /* A cell of extremes, which may be HG_EXTREME_*. */
 extern Numeric hg_extreme_numeric(hg_int128 value, int scale);

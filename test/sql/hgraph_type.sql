@@ -144,6 +144,23 @@ PREPARE who(text) AS SELECT node FROM children($1::hgraph, 1);
 EXECUTE who('one.org');
 EXECUTE who('two.org');
 
+-- Views and functions depend on the graphs that they name
+CREATE VIEW below AS SELECT node FROM descendants('two.org', 1);
+CREATE OR REPLACE VIEW below AS SELECT node FROM descendants('one.org', 1);
+CREATE FUNCTION above(n int) RETURNS SETOF bigint BEGIN ATOMIC
+    SELECT node FROM ancestors('one.org', n);
+END;
+CREATE FUNCTION tops_of(n int, g hgraph DEFAULT 'one.org') RETURNS SETOF bigint LANGUAGE sql AS
+    'SELECT node FROM hierarchy.tops(g, n)';
+SELECT pg_describe_object(classid, objid, objsubid), pg_describe_object(refclassid, refobjid, refobjsubid), deptype
+FROM pg_depend WHERE refobjid IN ('one.org'::hgraph::oid, 'two.org'::hgraph::oid) AND classid <> 'pg_class'::regclass
+ORDER BY 1;
+BEGIN;
+SET LOCAL client_min_messages = warning;
+DROP TABLE one.org CASCADE;
+SELECT to_regclass('below'), to_regproc('above'), to_regproc('tops_of');
+ROLLBACK;
+
 RESET search_path;
 SET client_min_messages = warning;
 DROP SCHEMA one, two CASCADE;

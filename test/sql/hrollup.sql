@@ -253,6 +253,7 @@ SELECT pg_column_size(r) > 1000000 AS large, x.*, r -> 1 AS top
 FROM large, LATERAL (SELECT count(*), sum(own), max(total) FROM each(r)) x;
 SELECT r::text::hrollup::text = r::text AS text_again, hrollup_send(r::text::hrollup) = hrollup_send(r) AS same_bytes
 FROM large;
+DROP VIEW halves;
 DROP TABLE org;
 SELECT sum(r) -> 1 FROM large;
 SELECT name, r -> 1 FROM kept WHERE name = 'exact';

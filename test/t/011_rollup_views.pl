@@ -34,6 +34,11 @@ SELECT create_rollup_view('"By it''s"', '"Org ''chart''"', 'fact', 'place', ARRA
     'Month', 'weighted', '"it''s" = E''b\\\\'''''' OR "it''s" IS NULL -- not a', '2025-03-31');
 SELECT create_rollup_view('prim', '"Org ''chart''"', 'fact', 'place', ARRAY['qty'], date_column => 'at', mode => 'primary',
     comment => E'it''s\n\\mine');
+CREATE VIEW own AS SELECT * FROM each((SELECT rollup('"Org ''chart''"', place, amount) FROM fact), NULL::text);
+CREATE MATERIALIZED VIEW kept AS SELECT * FROM own;
+CREATE FUNCTION below(n text) RETURNS bigint BEGIN ATOMIC
+    SELECT count(*) FROM descendants('"Org ''chart''"', n);
+END;
 SQL
 
 # digest(db): what the views hold and say
@@ -48,6 +53,9 @@ SELECT count(*), sum(amount_total), md5(string_agg(v::text, '|' ORDER BY v::text
 SELECT count(*), sum(amount_total), sum(amount_mat), sum(amount_qtd_prior), md5(string_agg(v::text, '|' ORDER BY v::text))
 FROM "Sales ""EU"""."By it's" v;
 SELECT count(*), sum(qty_total), sum(qty_mat), md5(string_agg(v::text, '|' ORDER BY v::text)) FROM "Sales ""EU""".prim v;
+SELECT count(*), md5(string_agg(v::text, '|' ORDER BY v::text)) FROM "Sales ""EU""".own v;
+SELECT count(*), md5(string_agg(v::text, '|' ORDER BY v::text)) FROM "Sales ""EU""".kept v;
+SELECT sum("Sales ""EU""".below(node)) FROM "Sales ""EU""".own;
 SELECT c.relname, d.objsubid, d.description
 FROM pg_catalog.pg_description d JOIN pg_catalog.pg_class c ON c.oid = d.objoid
 WHERE c.relnamespace = '"Sales ""EU"""'::pg_catalog.regnamespace AND d.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass
@@ -105,6 +113,7 @@ is($session->query(q{SELECT sum(total) FROM drilldown('edge', 'n1', 'many', 'pla
 	'so does drilldown');
 
 # A view over a graph that is gone says so, and works when there is one again.
+$session->query('DROP MATERIALIZED VIEW kept; DROP VIEW own; DROP FUNCTION below(text)');
 $session->query('DROP INDEX "Org \'chart\'"');
 fails($session, 'SELECT * FROM plain', '42P01', 'a view without its graph');
 $session->query(<<'SQL');
