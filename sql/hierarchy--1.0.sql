@@ -1436,6 +1436,125 @@ COMMENT ON AGGREGATE @extschema@.rollup(
 	@extschema@.hgraph, anyelement, text, date) IS
 'own and total number of rows for every node, over a graph, as of a day';
 
+-- The same for text, which is what a literal without a type becomes.
+
+CREATE AGGREGATE @extschema@.rollup(
+	graph @extschema@.hgraph,
+	node text,
+	value anycompatible)
+(
+	SFUNC = @extschema@.rollup_transition,
+	STYPE = internal,
+	SSPACE = 8192,
+	FINALFUNC = @extschema@.rollup_final,
+	COMBINEFUNC = @extschema@.rollup_combine,
+	SERIALFUNC = @extschema@.rollup_serialize,
+	DESERIALFUNC = @extschema@.rollup_deserialize,
+	PARALLEL = SAFE
+);
+
+COMMENT ON AGGREGATE @extschema@.rollup(
+	@extschema@.hgraph, text, anycompatible) IS
+'own and total of values for every node, over a graph';
+
+CREATE AGGREGATE @extschema@.rollup(
+	graph @extschema@.hgraph,
+	node text,
+	value anycompatible,
+	mode text)
+(
+	SFUNC = @extschema@.rollup_transition,
+	STYPE = internal,
+	SSPACE = 8192,
+	FINALFUNC = @extschema@.rollup_final,
+	COMBINEFUNC = @extschema@.rollup_combine,
+	SERIALFUNC = @extschema@.rollup_serialize,
+	DESERIALFUNC = @extschema@.rollup_deserialize,
+	PARALLEL = SAFE
+);
+
+COMMENT ON AGGREGATE @extschema@.rollup(
+	@extschema@.hgraph, text, anycompatible, text) IS
+'own and total of values for every node, over a graph; modes are distinct, weighted, primary, paths';
+
+CREATE AGGREGATE @extschema@.rollup(
+	graph @extschema@.hgraph,
+	node text,
+	value anycompatible,
+	mode text,
+	as_of date)
+(
+	SFUNC = @extschema@.rollup_transition,
+	STYPE = internal,
+	SSPACE = 8192,
+	FINALFUNC = @extschema@.rollup_final,
+	COMBINEFUNC = @extschema@.rollup_combine,
+	SERIALFUNC = @extschema@.rollup_serialize,
+	DESERIALFUNC = @extschema@.rollup_deserialize,
+	PARALLEL = SAFE
+);
+
+COMMENT ON AGGREGATE @extschema@.rollup(
+	@extschema@.hgraph, text, anycompatible, text, date) IS
+'own and total of values for every node, over a graph, as of a day';
+
+CREATE AGGREGATE @extschema@.rollup(
+	graph @extschema@.hgraph,
+	node text)
+(
+	SFUNC = @extschema@.rollup_count_transition,
+	STYPE = internal,
+	SSPACE = 8192,
+	FINALFUNC = @extschema@.rollup_final,
+	COMBINEFUNC = @extschema@.rollup_combine,
+	SERIALFUNC = @extschema@.rollup_serialize,
+	DESERIALFUNC = @extschema@.rollup_deserialize,
+	PARALLEL = SAFE
+);
+
+COMMENT ON AGGREGATE @extschema@.rollup(
+	@extschema@.hgraph, text) IS
+'own and total number of rows for every node, over a graph';
+
+CREATE AGGREGATE @extschema@.rollup(
+	graph @extschema@.hgraph,
+	node text,
+	mode text)
+(
+	SFUNC = @extschema@.rollup_count_transition,
+	STYPE = internal,
+	SSPACE = 8192,
+	FINALFUNC = @extschema@.rollup_final,
+	COMBINEFUNC = @extschema@.rollup_combine,
+	SERIALFUNC = @extschema@.rollup_serialize,
+	DESERIALFUNC = @extschema@.rollup_deserialize,
+	PARALLEL = SAFE
+);
+
+COMMENT ON AGGREGATE @extschema@.rollup(
+	@extschema@.hgraph, text, text) IS
+'own and total number of rows for every node, over a graph; modes are distinct, weighted, primary, paths';
+
+CREATE AGGREGATE @extschema@.rollup(
+	graph @extschema@.hgraph,
+	node text,
+	mode text,
+	as_of date)
+(
+	SFUNC = @extschema@.rollup_count_transition,
+	STYPE = internal,
+	SSPACE = 8192,
+	FINALFUNC = @extschema@.rollup_final,
+	COMBINEFUNC = @extschema@.rollup_combine,
+	SERIALFUNC = @extschema@.rollup_serialize,
+	DESERIALFUNC = @extschema@.rollup_deserialize,
+	PARALLEL = SAFE
+);
+
+COMMENT ON AGGREGATE @extschema@.rollup(
+	@extschema@.hgraph, text, text, date) IS
+'own and total number of rows for every node, over a graph, as of a day';
+
 -- Rollup: everyday calls
 --
 -- rollup_table and drilldown run a query with the caller's condition, over
@@ -1522,8 +1641,8 @@ CREATE FUNCTION @extschema@.drilldown(
 	graph @extschema@.hgraph,
 	node bigint,
 	source regclass,
-	key_column name,
-	value_column name DEFAULT NULL,
+	key name,
+	value name DEFAULT NULL,
 	mode text DEFAULT 'distinct',
 	filter text DEFAULT NULL,
 	as_of date DEFAULT NULL)
@@ -1547,8 +1666,8 @@ CREATE FUNCTION @extschema@.drilldown(
 	graph @extschema@.hgraph,
 	node uuid,
 	source regclass,
-	key_column name,
-	value_column name DEFAULT NULL,
+	key name,
+	value name DEFAULT NULL,
 	mode text DEFAULT 'distinct',
 	filter text DEFAULT NULL,
 	as_of date DEFAULT NULL)
@@ -1572,8 +1691,8 @@ CREATE FUNCTION @extschema@.drilldown(
 	graph @extschema@.hgraph,
 	node text,
 	source regclass,
-	key_column name,
-	value_column name DEFAULT NULL,
+	key name,
+	value name DEFAULT NULL,
 	mode text DEFAULT 'distinct',
 	filter text DEFAULT NULL,
 	as_of date DEFAULT NULL)
@@ -1599,7 +1718,7 @@ CREATE FUNCTION @extschema@.create_rollup_view(
 	name text,
 	graph @extschema@.hgraph,
 	source regclass,
-	key_column name,
+	key name,
 	measures text[],
 	dimensions text[] DEFAULT '{}',
 	date_column name DEFAULT NULL,

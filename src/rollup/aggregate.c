@@ -43,6 +43,7 @@ typedef struct Site
 	HgValueInput value_input;
 	HgValueKind value;
 	bool		check_args;
+	bool		checked;		/* any graph */
 	Oid			graph;			/* the last one that was checked */
 } Site;
 
@@ -97,12 +98,9 @@ find_node_input(Oid type, Site *site)
 			site->node_input = HG_NODE_NAME;
 			break;
 		default:
+			/* what no graph has, check_graph will report */
 			if (!OidIsValid(type) || !IsBinaryCoercible(type, TEXTOID))
-				ereport(ERROR,
-						(errcode(ERRCODE_DATATYPE_MISMATCH),
-						 errmsg("argument \"node\" of rollup cannot be of type %s",
-								format_type_be(type)),
-						 errhint("Pass it as bigint, uuid or text.")));
+				site->node_type = type;
 			site->node_input = HG_NODE_TEXT;
 			break;
 	}
@@ -252,9 +250,10 @@ begin(FunctionCallInfo fcinfo, bool counts)
 	if (site == NULL)
 		site = make_site(fcinfo, counts);
 	read_args(fcinfo, counts, site, &args);
-	if (args.graph != site->graph)
+	if (!site->checked || args.graph != site->graph)
 	{
 		check_graph(args.graph, args.node_type);
+		site->checked = true;
 		site->graph = args.graph;
 	}
 

@@ -402,7 +402,7 @@ return_children(const HgFacts *f, const Drilldown *d, Datum node,
 }
 
 /*
- * hgraph_drilldown: drilldown(graph, node, source, key_column, value_column,
+ * hgraph_drilldown: drilldown(graph, node, source, key, value,
  * mode, filter, as_of) returns (node, own, total, share_of_total,
  * child_count, own_count, total_count)
  */
@@ -419,7 +419,7 @@ hgraph_drilldown(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	hg_facts_not_null(fcinfo, 2, "source");
-	hg_facts_not_null(fcinfo, 3, "key_column");
+	hg_facts_not_null(fcinfo, 3, "key");
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		return (Datum) 0;
 

@@ -160,7 +160,7 @@ report_share(HgFinish *f)
 			 errdetail("It is the share of %s in %s.",
 					   hg_key_text(layout, &parent), hg_key_text(layout, &child)),
 			 f->dag->unusable ? errhint("Correct it.") :
-			 errhint("Correct it or, if such shares are meant, ALTER INDEX %s SET (any_weight = on).",
+			 errhint("Shares are parts of 1. If others are meant, ALTER INDEX %s SET (any_weight = on).",
 					 quote_identifier(get_rel_name(layout->index_oid)))));
 }
 

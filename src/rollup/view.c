@@ -347,7 +347,7 @@ add_comments(const HgRollupViewSpec *spec, Oid view, const List *columns,
 
 /*
  * hgraph_create_rollup_view: create_rollup_view(name, graph, source,
- * key_column, measures, dimensions, date_column, mode, filter, as_of, comment)
+ * key, measures, dimensions, date_column, mode, filter, as_of, comment)
  * returns the view's regclass
  */
 Datum
@@ -362,7 +362,7 @@ hgraph_create_rollup_view(PG_FUNCTION_ARGS)
 	hg_facts_not_null(fcinfo, ARG_NAME, "name");
 	hg_facts_not_null(fcinfo, ARG_GRAPH, "graph");
 	hg_facts_not_null(fcinfo, ARG_SOURCE, "source");
-	hg_facts_not_null(fcinfo, ARG_KEY, "key_column");
+	hg_facts_not_null(fcinfo, ARG_KEY, "key");
 
 	memset(&spec, 0, sizeof(spec));
 	hg_facts_init(f, fcinfo, PG_GETARG_OID(ARG_GRAPH),

@@ -242,6 +242,9 @@ open_rows(FunctionCallInfo fcinfo, int nrollups, RowFunction row)
 	rows->type = INT8OID;
 	if (PG_NARGS() > nrollups)
 		rows->type = get_fn_expr_argtype(fcinfo->flinfo, nrollups);
+	/* A varchar is a text; the key columns may well be declared so. */
+	if (rows->type == VARCHAROID)
+		rows->type = TEXTOID;
 	if (!OidIsValid(rows->type))
 		elog(ERROR, "could not determine type of nodes");
 

@@ -166,7 +166,7 @@ SELECT r -> '99999999999' FROM (SELECT rollup('small', child, 1) AS r FROM small
 SELECT * FROM in_words, each(r);
 SELECT * FROM of_things, each(r, NULL::bigint);
 SELECT * FROM kept, each(r, NULL::uuid);
-SELECT * FROM kept, each(r, NULL::varchar);
+SELECT * FROM kept, each(r, NULL::date);
 SELECT e.* FROM kept, each(replace(r::text, '[6, ', '[6000000000, ')::hrollup, NULL::int) e WHERE name = 'exact';
 SELECT r + replace(r::text, '"bigint"', '"integer"')::hrollup FROM kept WHERE name = 'count';
 SELECT a.r + b.r FROM kept a, kept b WHERE a.name = 'exact' AND b.name = 'weighted';

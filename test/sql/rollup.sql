@@ -73,6 +73,10 @@ CREATE TABLE place AS SELECT 'p' || parent AS parent, 'p' || child AS child FROM
 CREATE INDEX places ON place USING hgraph (parent, child);
 SELECT rollup('places', 'p' || node, 1) -> 'p1' AS text, rollup('places', ('p' || node)::varchar, 1) -> 'p1' AS varchar,
     rollup('places', ('p' || node)::char(9), 1) -> 'p1' AS char, rollup('places', ('p' || node)::name, 1) -> 'p1' AS name FROM sale;
+-- Literals without a type
+SELECT rollup('places', 'p1', 1) -> 'p1' AS text, rollup('org', '2', 1) -> 1 AS integer,
+    rollup('places', 'p1', 'paths') -> 'p1' AS counted FROM sale;
+SELECT node, total, pg_typeof(node) FROM each((SELECT rollup('places', 'p2', 3)), NULL::varchar);
 SELECT e.* FROM (SELECT rollup('places', 'p' || node, amount) AS r FROM sale) x, each(r, NULL::text) e WHERE total > 10;
 CREATE TABLE thing AS SELECT ('00000000-0000-4000-8000-00000000000' || parent)::uuid AS parent,
     ('00000000-0000-4000-8000-00000000000' || child)::uuid AS child FROM member;

@@ -388,7 +388,7 @@ sub check_calls
 
 	return '' if $g->{cyclic};
 	$seen{calls}++;
-	return "SELECT 'DIFFERS', '$name calls $mode $kind', * FROM oracle.check_calls('''$name''', '''f_$name''', "
+	return "SELECT 'DIFFERS', '$name calls $mode $kind', * FROM oracle.check_calls('''$name''', '''f_$name''', '" . pick('node', 'written') . "', "
 	  . "\$a\$$v\$a\$, \$a\$$c\$a\$, '$d', '$key', \$q\$ $fact \$q\$, \$q\$ $edge \$q\$, '$key_order', '$mode', '$kind');\n"
 	  . "SELECT 'DIFFERS', '$name table $mode $kind', * FROM oracle.check(\$q\$ SELECT 'all' AS grp, "
 	  . "rollup_table('$name', 'f_$name', '" . pick('node', 'written') . "', $v, '$mode', $c, $d) AS r \$q\$, "
@@ -699,6 +699,13 @@ is(answer("SELECT string_agg(node || ':' || total, ' ' ORDER BY node) FROM befor
 is(answer("SELECT count(*) FROM before, each(r) WHERE r -> node IS DISTINCT FROM total"), 0, 'nodes one by one');
 is(answer("SELECT (r -> 1000000) IS NULL FROM before"), 't', 'not there');
 is(answer("SELECT e.total = 2 * (r -> 6::bigint) FROM before, each(r + r) e WHERE node = 6"), 't', 'and added up');
+
+answer('CREATE TABLE step (parent int, child int); INSERT INTO step VALUES (1, 2), (2, 3); CREATE INDEX step_graph ON step USING hgraph (parent, child);
+	CREATE TABLE deep AS SELECT rollup(\'step\', 3, 5) AS r; UPDATE step SET parent = 1 WHERE child = 3');
+is(answer("SELECT string_agg(concat_ws(':', e.node, depth, total), ' ' ORDER BY e.node) FROM deep, each(r + (SELECT rollup('step', 3, 2))) e"), '1:0:7 2:1:5 3:1:7',
+	'of before and after a move: the lesser depth');
+is(answer("SELECT string_agg(concat_ws(':', e.node, depth, total), ' ' ORDER BY e.node) FROM deep, each((SELECT rollup('step', 3, 2)) + r) e"), '1:0:7 2:1:5 3:1:7',
+	'the other way round');
 
 #
 # Sizes at the ends

@@ -53,9 +53,6 @@ SELECT count(*), sum(amount_total), md5(string_agg(v::text, '|' ORDER BY v::text
 SELECT count(*), sum(amount_total), sum(amount_mat), sum(amount_qtd_prior), md5(string_agg(v::text, '|' ORDER BY v::text))
 FROM "Sales ""EU"""."By it's" v;
 SELECT count(*), sum(qty_total), sum(qty_mat), md5(string_agg(v::text, '|' ORDER BY v::text)) FROM "Sales ""EU""".prim v;
-SELECT count(*), md5(string_agg(v::text, '|' ORDER BY v::text)) FROM "Sales ""EU""".own v;
-SELECT count(*), md5(string_agg(v::text, '|' ORDER BY v::text)) FROM "Sales ""EU""".kept v;
-SELECT sum("Sales ""EU""".below(node)) FROM "Sales ""EU""".own;
 SELECT c.relname, d.objsubid, d.description
 FROM pg_catalog.pg_description d JOIN pg_catalog.pg_class c ON c.oid = d.objoid
 WHERE c.relnamespace = '"Sales ""EU"""'::pg_catalog.regnamespace AND d.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass
@@ -63,7 +60,21 @@ ORDER BY 1, 2;
 SQL
 }
 
+# own(db): the same of objects that name the graph by a constant
+sub own
+{
+	my ($db) = @_;
+
+	return $node->safe_psql($db, <<'SQL');
+SET search_path = '';
+SELECT count(*), md5(string_agg(v::text, '|' ORDER BY v::text)) FROM "Sales ""EU""".own v;
+SELECT count(*), md5(string_agg(v::text, '|' ORDER BY v::text)) FROM "Sales ""EU""".kept v;
+SELECT sum("Sales ""EU""".below(node)) FROM "Sales ""EU""".own;
+SQL
+}
+
 my $before = digest('postgres');
+my $own = own('postgres');
 like($before, qr/^401\|/m, 'the view has every node');
 
 my $dump = "$PostgreSQL::Test::Utils::tmp_check/rollup_views";
@@ -80,6 +91,7 @@ foreach my $format ('plain', 'custom')
 		: [ 'pg_restore', '--exit-on-error', '-d', $db, $file ],
 		"restore, $format");
 	is(digest($db), $before, "views after restoring, $format");
+	is(own($db), $own, "views and functions that name a graph after restoring, $format");
 	$node->safe_psql($db, q{SELECT hierarchy.drop_rollup_view('"Sales ""EU"""."By it''s"')});
 	is($node->safe_psql($db, q{SELECT to_regclass('"Sales ""EU"""."By it''s"') IS NULL}),
 		't', "a restored view can be dropped, $format");

@@ -285,7 +285,7 @@ END $check$;
 
 -- check_calls(...): the same of drilldown and explain_rollup, for all nodes of
 -- a graph.  source, value, condition, day: as in their arguments, as literals.  fact and edge as above, of one group.
-CREATE FUNCTION oracle.check_calls(graph text, source text, value text, condition text, day text, node_type text,
+CREATE FUNCTION oracle.check_calls(graph text, source text, key_column text, value text, condition text, day text, node_type text,
 								   fact text, edge text, key_order text, mode text, kind text)
 RETURNS TABLE (what text, node text, key text, expected text, found text)
 LANGUAGE plpgsql STABLE AS $check$
@@ -303,7 +303,7 @@ BEGIN
 		FROM child c LEFT JOIN want n ON n.k = c.parent),
 	found AS (
 		SELECT n.k AS parent, d.node::text AS child, d.*
-		FROM node n, LATERAL hierarchy.drilldown(%1$s, n.k::%5$s, %2$s, 'node', %3$s, '%6$s', %4$s, %7$s) d)
+		FROM node n, LATERAL hierarchy.drilldown(%1$s, n.k::%5$s, %2$s, %10$L, %3$s, '%6$s', %4$s, %7$s) d)
 	SELECT 'drilldown', coalesce(p.parent, f.parent), coalesce(p.child, f.child), row(p.*, w.*)::text, f::text
 		FROM part p LEFT JOIN want w ON w.k = p.child FULL JOIN found f ON (f.parent, f.child) = (p.parent, p.child)
 		WHERE (f.parent IS NOT NULL AND p.parent IS NOT NULL
@@ -326,5 +326,5 @@ BEGIN
 		WHERE (oracle.near(coalesce(contribution, 0), x.n, 1e-13 * (1 + abs(x.n))) AND paths = different AND good) IS NOT TRUE
 	$q$, graph, source, value, condition, node_type, mode, day,
 		format(total, 'f.own', 'coalesce(w.own, 0)', 'coalesce(w.own_size, 0)'),
-		format(total, 'f.total', 'coalesce(w.total, 0)', 'coalesce(w.total_size, 0)'));
+		format(total, 'f.total', 'coalesce(w.total, 0)', 'coalesce(w.total_size, 0)'), key_column);
 END $check$;
