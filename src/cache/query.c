@@ -56,6 +56,7 @@
 
 #include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/parallel.h"
 #include "access/table.h"
 #include "access/transam.h"
 #include "access/xact.h"
@@ -371,6 +372,15 @@ static void
 open_relations(Oid index_oid, Relation *heap, Relation *index)
 {
 	Oid			heap_oid = IndexGetRelation(index_oid, true);
+
+	if (IsParallelWorker() &&
+		get_rel_persistence(index_oid) == RELPERSISTENCE_TEMP)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TRANSACTION_STATE),
+				 errmsg("cannot access temporary tables during a parallel operation"),
+				 errdetail("Graph \"%s\" belongs to a temporary table.",
+						   get_rel_name(index_oid)),
+				 errhint("SET max_parallel_workers_per_gather = 0.")));
 
 	/* the table first, as everybody does */
 	*heap = OidIsValid(heap_oid) ? try_table_open(heap_oid, AccessShareLock) : NULL;

@@ -40,6 +40,7 @@ typedef struct Site
 {
 	HgNodeInput node_input;
 	Oid			node_type;		/* HgCollectArgs.node_type */
+	Oid			node_type_given;	/* for messages: the argument's own */
 	HgValueInput value_input;
 	HgValueKind value;
 	bool		check_args;
@@ -82,6 +83,7 @@ find_node_input(Oid type, Site *site)
 		case INT4OID:
 			site->node_input = HG_NODE_INT4;
 			site->node_type = INT8OID;
+			site->node_type_given = INT4OID;
 			break;
 		case INT8OID:
 			site->node_input = HG_NODE_INT8;
@@ -169,6 +171,8 @@ make_site(FunctionCallInfo fcinfo, bool counts)
 	Aggref	   *aggref = AggGetAggref(fcinfo);
 
 	find_node_input(get_fn_expr_argtype(flinfo, ARG_NODE), site);
+	if (!OidIsValid(site->node_type_given))
+		site->node_type_given = site->node_type;
 	if (counts)
 	{
 		site->value = HG_VALUE_COUNT;
@@ -208,6 +212,32 @@ check_graph(Oid graph, Oid node_type)
 }
 
 /*
+ * third_is_mode says which form of rollup was called.
+ */
+static void
+third_is_mode(void *arg)
+{
+	errdetail("In rollup(graph, node, text) the third argument is the mode; values are numbers.");
+}
+
+/*
+ * parse_mode reads the mode.  Who passes a value as text has called the form
+ * that counts.
+ */
+static HgMode
+parse_mode(text *name, bool counts)
+{
+	ErrorContextCallback context = {error_context_stack, third_is_mode, NULL};
+	HgMode		mode;
+
+	if (counts)
+		error_context_stack = &context;
+	mode = hg_mode_parse(name);
+	error_context_stack = context.previous;
+	return mode;
+}
+
+/*
  * read_args reads the arguments that are the same for a whole group.
  */
 static void
@@ -226,7 +256,7 @@ read_args(FunctionCallInfo fcinfo, bool counts, const Site *site,
 	args->graph = PG_GETARG_OID(ARG_GRAPH);
 	args->mode = HG_DISTINCT;
 	if (PG_NARGS() > arg_mode && !PG_ARGISNULL(arg_mode))
-		args->mode = hg_mode_parse(PG_GETARG_TEXT_PP(arg_mode));
+		args->mode = parse_mode(PG_GETARG_TEXT_PP(arg_mode), counts);
 	args->as_of_null = PG_NARGS() <= arg_as_of || PG_ARGISNULL(arg_as_of);
 	if (!args->as_of_null)
 		args->as_of = PG_GETARG_DATEADT(arg_as_of);
@@ -252,7 +282,7 @@ begin(FunctionCallInfo fcinfo, bool counts)
 	read_args(fcinfo, counts, site, &args);
 	if (!site->checked || args.graph != site->graph)
 	{
-		check_graph(args.graph, args.node_type);
+		check_graph(args.graph, site->node_type_given);
 		site->checked = true;
 		site->graph = args.graph;
 	}

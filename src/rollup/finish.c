@@ -29,17 +29,39 @@
 /* Decimal places that shared amounts are kept at beyond the values' own. */
 #define SHARE_PLACES	10
 
+/* The text that is being turned into a key. */
+typedef struct TextKey
+{
+	const HgLayout *layout;
+	const HgKey *text;
+} TextKey;
+
+/*
+ * show_text_key tells which node of the facts an error is about.
+ */
+static void
+show_text_key(void *arg)
+{
+	const TextKey *t = arg;
+
+	if (t->text != NULL)
+		errcontext("node \"%.*s\", rolling up graph \"%s\"",
+				   (int) t->text->len, (const char *) t->text->bytes,
+				   get_rel_name(t->layout->index_oid));
+}
+
 /*
  * text_to_key is the HgKeyMap for text keys of a graph with other keys.
  */
 static bool
 text_to_key(void *arg, const HgKey *key, HgKey *out)
 {
-	const HgLayout *layout = arg;
+	TextKey    *t = arg;
 	text	   *value = cstring_to_text_with_len((const char *) key->bytes,
 												 key->len);
 
-	hg_key_from_datum(layout, TEXTOID, PointerGetDatum(value), out);
+	t->text = key;
+	hg_key_from_datum(t->layout, TEXTOID, PointerGetDatum(value), out);
 	return true;
 }
 
@@ -59,9 +81,14 @@ open_graph(HgFinish *f)
 	hg_key_check_type(layout, f->args->node_type);
 	if (f->args->node_type == TEXTOID && layout->key_kind != HG_KEY_BYTES)
 	{
+		TextKey		text = {layout, NULL};
+		ErrorContextCallback context = {error_context_stack, show_text_key, &text};
+
+		error_context_stack = &context;
 		f->c = hg_collect_rekey(f->c,
 								layout->key_kind == HG_KEY_INT ? INT8OID : layout->key_type,
-								text_to_key, (void *) layout, f->mcxt);
+								text_to_key, &text, f->mcxt);
+		error_context_stack = context.previous;
 		hg_collect_flush(f->c);
 	}
 }

@@ -173,6 +173,8 @@ hg_check_graph(Oid indexoid)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("graph with OID %u does not exist", indexoid),
+				 OidIsValid(indexoid) ?
+				 errdetail("Its index was dropped, or made anew by REINDEX CONCURRENTLY.") : 0,
 				 hint_existing()));
 	}
 	relkind = ((Form_pg_class) GETSTRUCT(tuple))->relkind;
