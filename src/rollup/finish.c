@@ -28,6 +28,8 @@
 
 /* Decimal places that shared amounts are kept at beyond the values' own. */
 #define SHARE_PLACES	10
+/* The same for counts, with more room to spare: averages divide by them. */
+#define COUNT_PLACES	20
 
 /* The text that is being turned into a key. */
 typedef struct TextKey
@@ -102,7 +104,8 @@ set_head(HgFinish *f)
 	HgRollupHead *head = &f->head;
 	Oid			index = f->q.layout->index_oid;
 	bool		exact = f->args->value == HG_VALUE_EXACT;
-	int			places = f->args->mode == HG_WEIGHTED ? SHARE_PLACES : 0;
+	bool		weighted = f->args->mode == HG_WEIGHTED;
+	int			places = weighted ? SHARE_PLACES : 0;
 
 	head->mode = f->args->mode;
 	head->value = f->args->value;
@@ -110,7 +113,7 @@ set_head(HgFinish *f)
 	head->own_scale = exact ? hg_collect_scale(f->c) : 0;
 	head->total_scale = exact ? Min(head->own_scale + places, HG_MAX_SCALE) : 0;
 	head->total_scale = Max(head->total_scale, head->own_scale);
-	head->count_scale = places;
+	head->count_scale = weighted ? COUNT_PLACES : 0;
 	head->graph = quote_qualified_identifier(get_namespace_name(get_rel_namespace(index)),
 											 get_rel_name(index));
 }
