@@ -646,10 +646,11 @@ hg_graph_nums(const HgGraph *g, const uint32_t *node, uint32_t n, int64_t *num)
  * such a table is at hand.
  */
 const uint32_t *
-hg_graph_by_key(const HgGraph *g, uint32_t *n)
+hg_graph_by_key(const HgGraph *g, int64_t *first, uint32_t *n)
 {
 	if (!g->base.direct || g->nnew > 0)
 		return NULL;
+	*first = g->base.first_key;
 	*n = g->base.hash_mask + 1;
 	return g->base.hash;
 }

@@ -158,10 +158,11 @@ extern uint32_t hg_graph_lookup(const HgGraph *g, const HgKey *key);
 extern HgKey hg_graph_key(const HgGraph *g, uint32_t node);
 
 /*
- * All nodes in ascending order of their integer keys, HG_NONE in between, and
- * how long that is; NULL where there is no such table.
+ * The nodes of n consecutive integer keys from *first on, HG_NONE in between:
+ * all nodes there are; NULL where there is no such table.
  */
-extern const uint32_t *hg_graph_by_key(const HgGraph *g, uint32_t *n);
+extern const uint32_t *hg_graph_by_key(const HgGraph *g, int64_t *first,
+									   uint32_t *n);
 
 /* Integer keys of n nodes at once. */
 extern void hg_graph_nums(const HgGraph *g, const uint32_t *node, uint32_t n,

@@ -95,6 +95,8 @@ typedef struct HgNarrow
 /* NARROW, nothing special and no carry: accumulators as they lie, for who
  * reads many; else NULL. */
 extern const HgNarrow *hg_collect_plain(const HgCollect *c);
+/* Are keys consecutive integers from *first on, in the order of accumulators? */
+extern bool hg_collect_dense(const HgCollect *c, int64 *first);
 /* Facts with a NULL key: their number and sum. */
 extern int64 hg_collect_keyless(const HgCollect *c, HgAmount *sum);
 

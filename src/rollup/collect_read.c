@@ -143,6 +143,16 @@ hg_collect_plain(const HgCollect *c)
 }
 
 /*
+ * hg_collect_dense: are keys consecutive integers?
+ */
+bool
+hg_collect_dense(const HgCollect *c, int64 *first)
+{
+	*first = c->base;
+	return c->direct;
+}
+
+/*
  * hg_collect_extremes are the extremes of an accumulator in use.
  */
 void

@@ -119,36 +119,67 @@ set_head(HgFinish *f)
 }
 
 /*
- * own_sum is the sum of an accumulator.
+ * match_dense is "match" where both sides know their keys by position.
  */
-static inline void
-own_sum(const HgFinish *f, uint32 slot, HgAmount *sum)
+static bool
+match_dense(HgFinish *f)
 {
-	if (f->plain != NULL)
-		sum->fixed = f->plain[slot].sum;
-	else
-		hg_collect_sum(f->c, slot, sum);
+	HgRollupHead *head = &f->head;
+	uint32		size = hg_collect_size(f->c);
+	hg_int128	grand = 0;
+	HgAmount	unmatched = {0};
+	int64		first_fact;
+	int64		first_node;
+	uint32		span;
+	const uint32 *by_key;
+
+	if (f->plain == NULL || !f->q.view.plain ||
+		!hg_collect_dense(f->c, &first_fact))
+		return false;
+	by_key = hg_graph_by_key(f->q.view.g, &first_node, &span);
+	if (by_key == NULL)
+		return false;
+
+	for (uint32 i = 0; i < size; i++)
+	{
+		const HgNarrow *acc = &f->plain[i];
+		uint64		at = (uint64) first_fact + i - (uint64) first_node;
+
+		if ((i & 0xffff) == 0)
+			CHECK_FOR_INTERRUPTS();
+		if (acc->count == 0)
+			continue;
+		if (at >= span || by_key[at] == HG_NONE)
+		{
+			head->unmatched_count += acc->count;
+			unmatched.fixed += acc->sum;
+			continue;
+		}
+		head->grand_count += acc->count;
+		grand += acc->sum;
+		f->member[f->nmatched] = by_key[at];
+		f->slot[f->nmatched++] = i;
+	}
+	head->grand.fixed = grand;
+	hg_amount_add(&head->unmatched, &unmatched, head->value, head->own_scale);
+	return true;
 }
 
 /*
- * match finds the nodes of all keys and adds up what there is and what has
- * none.
+ * match_any is "match" for all the rest.
  */
 static void
-match(HgFinish *f)
+match_any(HgFinish *f)
 {
-	uint32		size = hg_collect_size(f->c);
 	HgRollupHead *head = &f->head;
-	HgAmount	sum = {0};
+	uint32		size = hg_collect_size(f->c);
 
-	f->member = hg_finish_alloc(f, size, sizeof(uint32), false);
-	f->slot = hg_finish_alloc(f, size, sizeof(uint32), false);
-	head->unmatched_count = hg_collect_keyless(f->c, &head->unmatched);
 	for (uint32 i = 0; i < size; i++)
 	{
 		int64		count = hg_collect_count(f->c, i);
 		HgKey		key;
 		uint32		node;
+		HgAmount	sum;
 
 		if ((i & 0xffff) == 0)
 			CHECK_FOR_INTERRUPTS();
@@ -156,7 +187,7 @@ match(HgFinish *f)
 			continue;
 		key = hg_collect_key(f->c, i);
 		node = hg_view_lookup(&f->q.view, &key);
-		own_sum(f, i, &sum);
+		hg_collect_sum(f->c, i, &sum);
 		if (node == HG_NONE)
 		{
 			head->unmatched_count += count;
@@ -168,6 +199,23 @@ match(HgFinish *f)
 		f->member[f->nmatched] = node;
 		f->slot[f->nmatched++] = i;
 	}
+}
+
+/*
+ * match finds the nodes of all keys and adds up what there is and what has
+ * none.
+ */
+static void
+match(HgFinish *f)
+{
+	HgRollupHead *head = &f->head;
+	uint32		size = hg_collect_size(f->c);
+
+	f->member = hg_finish_alloc(f, size, sizeof(uint32), false);
+	f->slot = hg_finish_alloc(f, size, sizeof(uint32), false);
+	head->unmatched_count = hg_collect_keyless(f->c, &head->unmatched);
+	if (!match_dense(f))
+		match_any(f);
 	head->grand_count += head->unmatched_count;
 	hg_amount_add(&head->grand, &head->unmatched, head->value, head->own_scale);
 }

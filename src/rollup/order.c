@@ -222,8 +222,9 @@ static bool
 order_dense(const HgGraph *g, const HgDag *dag, const uint8 *flags,
 			uint32 *order, uint32 *n)
 {
+	int64		first;
 	uint32		span;
-	const uint32 *by_key = hg_graph_by_key(g, &span);
+	const uint32 *by_key = hg_graph_by_key(g, &first, &span);
 
 	if (by_key == NULL || dag->member_local != NULL || span / 8 > dag->nmembers)
 		return false;

@@ -160,8 +160,8 @@ SELECT format($q$
 			FROM up JOIN node p ON p.k = parent JOIN node c ON c.k = child),
 	ruled AS MATERIALIZED (
 		SELECT grp, oracle.hand_on(array_agg(coalesce(CASE WHEN oracle.finite(s) THEN s END, 0) ORDER BY i),
-				parents, children, shares, turns, scale + 10) AS sums,
-			oracle.hand_on(array_agg(coalesce(c, 0) ORDER BY i), parents, children, shares, turns, 10) AS counts
+				parents, children, shares, turns, %s) AS sums,
+			oracle.hand_on(array_agg(coalesce(c, 0) ORDER BY i), parents, children, shares, turns, 20) AS counts
 		FROM scales CROSS JOIN node LEFT JOIN own USING (grp, k), turns, edges
 		WHERE %s GROUP BY grp, scale, parents, children, shares, turns),
 	want AS MATERIALIZED (
@@ -189,7 +189,8 @@ SELECT format($q$
 	CASE WHEN mode = 'weighted' THEN 'share IS NOT NULL' ELSE 'true' END,
 	CASE WHEN mode IN ('paths', 'weighted') THEN 'UNION ALL' ELSE 'UNION' END,
 	CASE WHEN mode = 'weighted' THEN 'walk.n * up.share' ELSE 'walk.n' END,
-	(mode = 'weighted')::text, (mode = 'weighted')::text,
+	(mode = 'weighted')::text,
+	CASE WHEN kind = 'count' THEN '20' ELSE 'scale + 10' END, (mode = 'weighted')::text,
 	(mode = 'weighted' AND kind <> 'real')::text, (mode = 'weighted')::text)
 $$;
 
