@@ -301,7 +301,7 @@ DECLARE
     line text;
 BEGIN
     FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
-        IF line ~ 'fact|Filter: .*region' THEN
+        IF line ~ 'Scan on fact|Filter: .*region' THEN
             RETURN NEXT btrim(line);
         END IF;
     END LOOP;

@@ -111,7 +111,7 @@ sub edge_rows
 			literal(chance(0.06) ? undef : key($g, $p), $g->{key}),
 			literal(chance(0.02) ? undef : key($g, $c), $g->{key}),
 			$g->{any} ? pick(qw(NULL 1 0 0.5 -0.25 2.5 -1 12 3.14159))
-			  : pick(qw(NULL 1 1 0.5 0.5 0.25 0.1 0.3 0.6667 0 0.333333333333333333 0.123456789 0.70710678118654752)),
+			  : pick(qw(NULL 1 1 0.5 0.5 0.25 0.1 0.3 0.6667 0 0.333333333333333333 0.123456789 0.70710678118)),
 			chance(0.5) ? 'NULL::daterange' : chance(0.05) ? "'empty'::daterange"
 			  : "daterange(current_date + $lo, current_date + $hi + 1)",
 			pick(qw(NULL true true false))) . ')';
