@@ -22,6 +22,9 @@
 /* As many start nodes as the graph has nodes, divided by this, are many. */
 #define FULL_FRACTION	16
 
+/* Nodes ahead of the one at hand whose marks are asked for. */
+#define AHEAD			16
+
 /*
  * hg_cut_counts: does a row count in this mode, if it has a parent?
  */
@@ -440,8 +443,36 @@ hg_dag_members(const HgDag *dag, uint32_t *node, uint32_t n)
 	{
 		if (i % HG_CHECK_EVERY == 0)
 			hg_host.check_interrupts();
+		if (i + AHEAD < n)
+			__builtin_prefetch(&pos[node[i + AHEAD]]);
 		node[i] = pos[node[i]];
 	}
+}
+
+/*
+ * hg_dag_find turns graph nodes into members, and leaves out those that are
+ * none.
+ */
+uint32_t
+hg_dag_find(const HgDag *dag, const uint32_t *node, uint32_t n,
+			uint32_t *member)
+{
+	const HgScratch *s = dag->work->scratch;
+	uint32_t	found = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+	{
+		if (i % HG_CHECK_EVERY == 0)
+			hg_host.check_interrupts();
+		if (i + AHEAD < n && node[i + AHEAD] < s->size)
+		{
+			__builtin_prefetch(&s->stamp[node[i + AHEAD]]);
+			__builtin_prefetch(&s->pos[node[i + AHEAD]]);
+		}
+		if (node[i] < s->size && s->stamp[node[i]] == s->epoch)
+			member[found++] = s->pos[node[i]];
+	}
+	return found;
 }
 
 /*

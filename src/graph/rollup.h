@@ -101,6 +101,9 @@ extern HgDag *hg_dag_build(HgView *view, const uint32_t *node, uint32_t n,
 extern uint32_t hg_dag_local(const HgDag *dag, uint32_t node);
 /* Turns graph nodes that are in the dag into their numbers in member[]. */
 extern void hg_dag_members(const HgDag *dag, uint32_t *node, uint32_t n);
+/* The same for any nodes, HG_NONE among them; returns how many are in it. */
+extern uint32_t hg_dag_find(const HgDag *dag, const uint32_t *node, uint32_t n,
+							uint32_t *member);
 extern void hg_dag_free(HgDag *dag);
 
 /* ---- measures: arrays by local node that a pass rolls up in place ---- */

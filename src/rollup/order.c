@@ -228,19 +228,17 @@ order_dense(const HgGraph *g, const HgDag *dag, const uint8 *flags,
 
 	if (by_key == NULL || dag->member_local != NULL || span / 8 > dag->nmembers)
 		return false;
-	*n = 0;
-	for (uint32 i = 0; i < span; i++)
+	*n = hg_dag_find(dag, by_key, span, order);
+	if (flags != NULL)
 	{
-		uint32		member;
+		uint32		found = *n;
 
-		if ((i & 0xffff) == 0)
-			CHECK_FOR_INTERRUPTS();
-		if (by_key[i] == HG_NONE)
-			continue;
-		member = hg_dag_local(dag, by_key[i]);
-		if (member != HG_NONE &&
-			(flags == NULL || (flags[member] & HG_AMOUNT_FACTS)))
-			order[(*n)++] = member;
+		*n = 0;
+		for (uint32 i = 0; i < found; i++)
+		{
+			if (flags[order[i]] & HG_AMOUNT_FACTS)
+				order[(*n)++] = order[i];
+		}
 	}
 	return true;
 }

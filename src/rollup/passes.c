@@ -180,6 +180,24 @@ check_real(const HgReal *real)
 		float_overflow_error();
 }
 
+/* Members ahead of the one at hand whose cells are asked for. */
+#define AHEAD	16
+
+/*
+ * prefetch_cells asks for what load_plain is going to write.
+ */
+static inline void
+prefetch_cells(const HgFinish *f, uint32 member)
+{
+	uint32		local = hg_finish_local(f, member);
+
+	__builtin_prefetch(&f->own.slot[member], 1);
+	__builtin_prefetch(&f->count.fixed[local], 1);
+	__builtin_prefetch(&f->sum.fixed[local], 1);
+	__builtin_prefetch((int64 *) f->least + local, 1);
+	__builtin_prefetch((int64 *) f->greatest + local, 1);
+}
+
 /*
  * load_plain loads accumulators that are 64-bit numbers and nothing else.
  */
@@ -202,6 +220,8 @@ load_plain(HgFinish *f)
 
 		if ((k & 0xffff) == 0)
 			CHECK_FOR_INTERRUPTS();
+		if (k + AHEAD < f->nmatched)
+			prefetch_cells(f, f->member[k + AHEAD]);
 		f->own.slot[member] = f->slot[k];
 		if (scaled)
 		{
