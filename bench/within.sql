@@ -1,29 +1,29 @@
 -- 100,000 within() checks: as a filter with one ancestor, and for pairs that
 -- are different in every row.
 
-CREATE TABLE bench.fact AS
+CREATE TABLE bench.visit AS
 SELECT l.first_prescriber + 1 + floor((l.nodes - l.first_prescriber) * random())::bigint AS node,
 	   1 + floor(l.first_account * random())::bigint AS above
 FROM bench.level l, generate_series(1, 100000);
-VACUUM (FREEZE, ANALYZE) bench.fact;
+VACUUM (FREEZE, ANALYZE) bench.visit;
 
 -- A subtree of about 15,000 nodes; the peer collects it once and hashes it.
 SELECT bench.define('within one_subject', $$
-	SELECT count(*) INTO answer FROM bench.fact WHERE hierarchy.within('bench.graph', node, a)
+	SELECT count(*) INTO answer FROM bench.visit WHERE hierarchy.within('bench.graph', node, a)
 $$), bench.define('within one_peer', $$
 	WITH RECURSIVE below(id) AS (
 		SELECT a
 		UNION
 		SELECT e.child_id FROM below JOIN bench.btree_edge e ON e.parent_id = below.id)
-	SELECT count(*) INTO answer FROM bench.fact WHERE node IN (SELECT id FROM below)
+	SELECT count(*) INTO answer FROM bench.visit WHERE node IN (SELECT id FROM below)
 $$) \g /dev/null
 
 -- Pairs: the peer looks upward from each row and stops where it can.
 SELECT bench.define('within pairs_subject', $$
-	SELECT count(*) INTO answer FROM bench.fact WHERE hierarchy.within('bench.graph', node, above)
+	SELECT count(*) INTO answer FROM bench.visit WHERE hierarchy.within('bench.graph', node, above)
 $$), bench.define('within pairs_peer', $$
 	SELECT count(*) INTO answer
-	FROM bench.fact f
+	FROM bench.visit f
 	WHERE EXISTS (
 		WITH RECURSIVE up(id) AS (
 			SELECT f.node
