@@ -183,19 +183,19 @@ sort_bytes(const HgGraph *g, const HgDag *dag, Sortable *items,
 {
 	SortArg		arg = {g, dag};
 	uint32		size = n / LONG_RUN + 1;	/* long runs do not overlap */
-	Run		   *todo;
-	uint32		ntodo = 0;
+	Run		   *pending;
+	uint32		npending = 0;
 
 	if (n < LONG_RUN)
 	{
 		qsort_arg(items, n, sizeof(Sortable), compare_keys, &arg);
 		return;
 	}
-	todo = MemoryContextAllocHuge(CurrentMemoryContext, size * sizeof(Run));
-	todo[ntodo++] = (Run) {0, n, 0};
-	while (ntodo > 0)
+	pending = MemoryContextAllocHuge(CurrentMemoryContext, size * sizeof(Run));
+	pending[npending++] = (Run) {0, n, 0};
+	while (npending > 0)
 	{
-		Run			run = todo[--ntodo];
+		Run			run = pending[--npending];
 
 		sort_run(&arg, items, other, &run);
 		for (uint32 i = run.start, end; i < run.end; i = end)
@@ -205,12 +205,12 @@ sort_bytes(const HgGraph *g, const HgDag *dag, Sortable *items,
 				end++;
 			/* a prefix of zeros may be the end of keys */
 			if (end - i >= LONG_RUN && items[i].prefix != 0)
-				todo[ntodo++] = (Run) {i, end, run.common + 8};
+				pending[npending++] = (Run) {i, end, run.common + 8};
 			else if (end - i > 1)
 				qsort_arg(items + i, end - i, sizeof(Sortable), compare_keys, &arg);
 		}
 	}
-	pfree(todo);
+	pfree(pending);
 }
 
 /*
