@@ -11,7 +11,9 @@ ifneq ($(filter-out $(SCRIPTS_ONLY),$(or $(MAKECMDGOALS),all)),)
 
 EXTENSION = hierarchy
 MODULE_big = hierarchy
-DATA = sql/hierarchy--1.0.sql
+# One install script, made of its parts in the order of their names
+DATA_built = sql/hierarchy--1.0.sql
+SQL_PARTS = $(sort $(wildcard $(srcdir)/sql/parts/*.sql))
 
 GRAPH_OBJS = \
 	src/graph/cycle.o \
@@ -116,6 +118,9 @@ OBJS = \
 	src/planner/scan.o \
 	src/planner/support.o
 
+DIRECTORY_OBJS = $(patsubst $(srcdir)/%.c,%.o,$(sort $(wildcard $(srcdir)/src/directory/*.c)))
+OBJS += $(DIRECTORY_OBJS)
+
 SOURCE_HEADERS = $(wildcard $(srcdir)/src/*.h $(srcdir)/src/*/*.h)
 
 PG_CPPFLAGS = -I$(srcdir)/src
@@ -158,6 +163,10 @@ endif
 include $(PGXS)
 
 PROVE_FLAGS += -I test/t
+
+sql/hierarchy--1.0.sql: $(SQL_PARTS)
+	@mkdir -p $(@D)
+	cat $^ >$@
 
 $(OBJS) $(OBJS:.o=.bc): $(SOURCE_HEADERS)
 
