@@ -91,11 +91,13 @@ OBJS = \
 	src/functions/verify_entries.o \
 	src/functions/within.o \
 	src/rollup/aggregate.o \
+	src/rollup/ahead.o \
 	src/rollup/collect.o \
 	src/rollup/collect_add.o \
 	src/rollup/collect_kind.o \
 	src/rollup/collect_merge.o \
 	src/rollup/collect_read.o \
+	src/rollup/collect_share.o \
 	src/rollup/collect_table.o \
 	src/rollup/collect_wire.o \
 	src/rollup/columns.o \

@@ -22,6 +22,9 @@
 /* As many start nodes as the graph has nodes, divided by this, are many. */
 #define FULL_FRACTION	16
 
+/* Shares of a node up to 1 each, but with this sum, have all their decimals. */
+#define EVEN_SHARES		1000.0
+
 /* Nodes ahead of the one at hand whose marks are asked for. */
 #define AHEAD			16
 
@@ -473,6 +476,18 @@ hg_dag_find(const HgDag *dag, const uint32_t *node, uint32_t n,
 			member[found++] = s->pos[node[i]];
 	}
 	return found;
+}
+
+/*
+ * hg_dag_is_even: would what lies above any of its members give these the same
+ * totals?  The number of unstated shares and the decimal places of shares are
+ * matters of the whole dag, as are nodes on cycles, which are one.
+ */
+bool
+hg_dag_is_even(const HgDag *dag)
+{
+	return dag->member_local == NULL && !dag->out_of_range &&
+		dag->nunstated == 0 && dag->work->max_shares <= EVEN_SHARES;
 }
 
 /*

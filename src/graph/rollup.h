@@ -104,6 +104,8 @@ extern void hg_dag_members(const HgDag *dag, uint32_t *node, uint32_t n);
 /* The same for any nodes, HG_NONE among them; returns how many are in it. */
 extern uint32_t hg_dag_find(const HgDag *dag, const uint32_t *node, uint32_t n,
 							uint32_t *member);
+/* Would what lies above any of the members alone give these the same totals? */
+extern bool hg_dag_is_even(const HgDag *dag);
 extern void hg_dag_free(HgDag *dag);
 
 /* ---- measures: arrays by local node that a pass rolls up in place ---- */

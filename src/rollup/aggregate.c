@@ -23,7 +23,7 @@
 #include "fmgr.h"
 #include "nodes/primnodes.h"
 #include "parser/parse_coerce.h"
-#include "rollup/collect_state.h"
+#include "rollup/collect_share.h"
 #include "rollup/finish.h"
 #include "types/hgraph.h"
 #include "utils/builtins.h"
@@ -57,6 +57,9 @@ typedef struct Partial
 } Partial;
 
 #define PARTIAL_MAGIC	0x48475032
+
+/* Nodes that the leader has seen before it looks at the graph. */
+#define AHEAD_FROM		10000
 
 PG_FUNCTION_INFO_V1(hgraph_rollup_transition);
 PG_FUNCTION_INFO_V1(hgraph_rollup_count_transition);
@@ -291,6 +294,15 @@ begin(FunctionCallInfo fcinfo, bool counts)
 	c->node_input = site->node_input;
 	c->value_input = site->value_input;
 	c->check_args = site->check_args;
+	if (IsA(fcinfo->context, AggState))
+	{
+		AggState   *aggstate = (AggState *) fcinfo->context;
+
+		c->area = hg_share_area(aggstate);
+		/* several would hold memory for each of them all the while */
+		if (hg_share_has_workers(aggstate) && aggstate->numtrans == 1)
+			c->ahead_from = AHEAD_FROM;
+	}
 	hg_collect_start(c);
 	return c;
 }
@@ -457,7 +469,11 @@ transition(FunctionCallInfo fcinfo, const bool counts)
 	}
 	put_key(c, PG_GETARG_DATUM(ARG_NODE));
 	if (++c->nbatch == c->batch_size)
+	{
 		hg_collect_batch_full(c);
+		if (unlikely(c->ahead_from != 0 && c->nused >= c->ahead_from))
+			c->ahead = hg_rollup_ahead(c, c->nused, &c->ahead_from, c->mcxt);
+	}
 	PG_RETURN_POINTER(c);
 }
 
@@ -482,6 +498,20 @@ hgraph_rollup_count_transition(PG_FUNCTION_ARGS)
 /* ---- partial rollups ---- */
 
 /*
+ * join merges a collector into one that goes on.
+ */
+static void
+join(HgCollect *c, HgCollect *from)
+{
+	hg_collect_merge(c, from);
+	if (from->ahead != NULL && c->ahead != NULL)
+		hg_ahead_drop(from->ahead);
+	else if (from->ahead != NULL)
+		c->ahead = from->ahead;
+	from->ahead = NULL;
+}
+
+/*
  * hgraph_rollup_combine merges two partial rollups.  The second one may be
  * mere bytes, which do not live beyond this call.
  */
@@ -493,6 +523,7 @@ hgraph_rollup_combine(PG_FUNCTION_ARGS)
 	Partial    *partial;
 	HgCollectArgs args;
 	MemoryContext aggcontext;
+	bool		local = false;
 
 	if (!AggCheckCallContext(fcinfo, &aggcontext))
 		elog(ERROR, "combine function of rollup called outside an aggregate");
@@ -505,18 +536,30 @@ hgraph_rollup_combine(PG_FUNCTION_ARGS)
 
 	other = (HgCollect *) PG_GETARG_POINTER(1);
 	partial = other->magic == PARTIAL_MAGIC ? (Partial *) other : NULL;
+	if (partial != NULL)
+		other = hg_share_read(partial->data, partial->len,
+							  castNode(AggState, fcinfo->context), &local);
+	if (local)
+	{
+		/* it stays where it is, and what there is joins it */
+		if (c != NULL)
+			join(other, c);
+		PG_RETURN_POINTER(other);
+	}
 	if (c == NULL)
 	{
-		if (partial != NULL)
+		if (other == NULL)
 			hg_collect_wire_args(partial->data, partial->len, &args);
 		else
 			args = *hg_collect_args(other);
 		c = hg_collect_create(&args, aggcontext);
 	}
-	if (partial != NULL)
+	if (other == NULL)
 		hg_collect_merge_bytes(c, partial->data, partial->len);
 	else
 		hg_collect_merge(c, other);
+	if (partial != NULL && other != NULL)
+		hg_share_done(other);
 	PG_RETURN_POINTER(c);
 }
 
@@ -532,7 +575,8 @@ hgraph_rollup_serialize(PG_FUNCTION_ARGS)
 
 	hg_buffer_init(&buf, 1024);
 	hg_buffer_put(&buf, header, VARHDRSZ);
-	hg_collect_serialize(c, &buf);
+	if (!hg_share_write(c, castNode(AggState, fcinfo->context), &buf))
+		hg_collect_serialize(c, &buf);
 	hg_buffer_done(&buf);
 	SET_VARSIZE(buf.data, buf.len);
 	PG_RETURN_BYTEA_P(buf.data);
@@ -561,11 +605,14 @@ Datum
 hgraph_rollup_final(PG_FUNCTION_ARGS)
 {
 	HgCollect  *c;
+	HgFinish   *ahead;
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
 	c = (HgCollect *) PG_GETARG_POINTER(0);
 	if (hg_collect_empty(c))
 		PG_RETURN_NULL();
-	PG_RETURN_POINTER(hg_rollup_finish(c));
+	ahead = c->ahead;
+	c->ahead = NULL;
+	PG_RETURN_POINTER(hg_rollup_finish(c, ahead));
 }

@@ -105,7 +105,7 @@ hg_collect_raise(HgCollect *c, HgAccKind kind)
 	}
 	c->kind = kind;
 	c->high = NULL;
-	pfree(old.acc_chunk);
+	hg_chunk_free(c, &old.acc_chunk);
 	if (old.high)
 		pfree(old.high);
 }

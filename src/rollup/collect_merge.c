@@ -537,25 +537,66 @@ agree(HgCollect *a, HgCollect *b)
 }
 
 /*
+ * used_range finds the first and the last accumulator in use of some that are
+ * found directly.
+ */
+static void
+used_range(const HgCollect *c, uint32 *first, uint32 *last)
+{
+	*first = 1;
+	*last = c->n - 1;
+	while (*first < *last && hg_collect_facts(c, *first) == 0)
+		(*first)++;
+	while (*last > *first && hg_collect_facts(c, *last) == 0)
+		(*last)--;
+}
+
+/*
+ * covers: can all keys from first to last be found directly?
+ */
+static bool
+covers(const HgCollect *c, int64 first, int64 last)
+{
+	return c->direct && first >= c->base &&
+		(uint64) last - (uint64) c->base < c->n - 1;
+}
+
+/*
  * merge_range adds accumulators that are found directly.
  */
 static void
 merge_range(HgCollect *c, const HgCollect *from)
 {
 	int64		num[HG_COLLECT_BLOCK];
+	uint32		number[HG_COLLECT_BLOCK];
 	HgKeys		keys = {.num = num};
-	HgAccKind	kind = from->kind;
+	uint64		key_of_0 = (uint64) from->base - 1;
+	uint32		first;
+	uint32		last;
+	bool		covered;
+
+	used_range(from, &first, &last);
+	covered = covers(c, (int64) (key_of_0 + first), (int64) (key_of_0 + last));
 
 	/* One after the other those in use, as long as they are neighbours. */
-	for (uint32 i = 1, n; i < from->n; i += Max(n, 1))
+	for (uint32 i = first, n; i <= last; i += Max(n, 1))
 	{
+		const int64 *high = from->high ? from->high + i : NULL;
+		const uint8 *flags = from->flags ? from->flags + i : NULL;
+
 		CHECK_FOR_INTERRUPTS();
-		for (n = 0; n < HG_COLLECT_BLOCK && i + n < from->n &&
+		for (n = 0; n < HG_COLLECT_BLOCK && i + n <= last &&
 			 hg_collect_facts(from, i + n) != 0; n++)
-			num[n] = (int64) ((uint64) from->base + i + n - 1);
-		add_block(c, kind, &keys, 0, hg_collect_acc(from, i),
-				  from->high ? from->high + i : NULL,
-				  from->flags ? from->flags + i : NULL, n);
+		{
+			num[n] = (int64) (key_of_0 + i + n);
+			number[n] = (uint32) (key_of_0 + i + n - (uint64) c->base) + 1;
+		}
+		if (covered)
+			hg_collect_add_acc(c, from->kind, number, hg_collect_acc(from, i),
+							   high, flags, n);
+		else
+			add_block(c, from->kind, &keys, 0, hg_collect_acc(from, i),
+					  high, flags, n);
 	}
 }
 
@@ -570,6 +611,12 @@ hg_collect_merge(HgCollect *c, HgCollect *from)
 	hg_collect_check_args(&c->args, &from->args);
 	if (from->nused == 0)
 		return;
+	if (c->nused == 0)
+	{
+		hg_collect_adopt(c, from->kind, from->scale);
+		hg_collect_reserve(c, from->nused, from->direct, from->base,
+						   (int64) ((uint64) from->base + from->n - 2));
+	}
 	agree(c, from);
 
 	if (hg_collect_facts(from, 0) != 0)

@@ -10,6 +10,7 @@
 
 #include "compat.h"
 #include "rollup/collect.h"
+#include "utils/dsa.h"
 #include "utils/memutils.h"
 #include "utils/uuid.h"
 
@@ -115,6 +116,13 @@ typedef struct HgSlot
 	uint32		hash;
 } HgSlot;
 
+/* Memory of accumulators: this process's, or shared with its leader. */
+typedef struct HgChunk
+{
+	char	   *start;
+	dsa_pointer shared;			/* InvalidDsaPointer: this process's */
+} HgChunk;
+
 /* ---- rows, as the transition function gets them ---- */
 
 typedef enum HgNodeInput
@@ -182,7 +190,12 @@ struct HgCollect
 	uint32		nused;			/* with facts */
 	Size		stride;
 	char	   *acc;			/* many begin a cache line */
-	char	   *acc_chunk;		/* what was allocated for it */
+	HgChunk		acc_chunk;		/* what was allocated for it */
+	dsa_area   *area;			/* where to share accumulators, or NULL */
+
+	/* The leader's part of a parallel rollup; see rollup/ahead.c. */
+	struct HgFinish *ahead;		/* or NULL */
+	uint32		ahead_from;		/* try it with so many nodes; 0: never */
 	int64	   *high;			/* NARROW: NULL until a sum leaves 64 bits */
 	uint8	   *flags;			/* HG_AMOUNT_*; NULL until there is any */
 
@@ -259,7 +272,7 @@ extern void hg_collect_check_args(const HgCollectArgs *a,
 
 extern Size hg_acc_stride(HgAccKind kind);
 extern void hg_collect_alloc_acc(HgCollect *c, uint32 size, char **acc,
-								 char **chunk);
+								 HgChunk *chunk);
 /*
  * Finds the accumulators of some of the n keys, HG_COLLECT_BLOCK at most, and
  * makes those that are missing.  Returns how many keys it did.
@@ -298,6 +311,15 @@ extern void hg_collect_rescale(HgCollect *c, int scale);
 /* What the collector behind these bytes was called with. */
 extern void hg_collect_wire_args(const char *data, Size len,
 								 HgCollectArgs *args);
+
+/* ---- collect_share.c: memory that a leader can read as well ---- */
+
+/* Allocates zeroed memory, shared where that is wanted and to be had. */
+extern void hg_chunk_alloc(HgCollect *c, Size size, HgChunk *chunk);
+/* Keeps what is in it; what is new is not zeroed. */
+extern void hg_chunk_resize(HgCollect *c, Size old_size, Size size,
+							HgChunk *chunk);
+extern void hg_chunk_free(HgCollect *c, HgChunk *chunk);
 
 /* ---- decimal.c ---- */
 

@@ -12,8 +12,9 @@
  *
  * Integer keys that turn out dense need no hash.  When the table would grow
  * and they span at most DENSE_ENTER times their number, an accumulator is made
- * for each integer in that range.  The range grows with the keys that come;
- * should that take more than DENSE_STAY per key, it is back to the hash.
+ * for each integer in that range; earlier, if so few keys have come again that
+ * most of the range must be still to come.  The range grows with the keys that
+ * come; should that take more than DENSE_STAY per key, it is back to the hash.
  *
  *-------------------------------------------------------------------------
  */
@@ -36,6 +37,12 @@
 #define DENSE_KEYS		256
 #define DENSE_ENTER		4
 #define DENSE_STAY		6
+/* The same for keys that are going to fill their range, and so many keys that
+ * came again as it takes to tell. */
+#define DENSE_SOON		16
+#define SOON_REPEATS	256
+/* Part of the range that is kept free on either side. */
+#define DENSE_SPARE		64
 
 /* A hash has 32 bits, and half of the slots stay empty. */
 #define MAX_SIZE		(UINT32_C(1) << 31)
@@ -85,12 +92,12 @@ align(char *chunk, Size bytes)
  * hg_collect_alloc_acc allocates accumulators.
  */
 void
-hg_collect_alloc_acc(HgCollect *c, uint32 size, char **acc, char **chunk)
+hg_collect_alloc_acc(HgCollect *c, uint32 size, char **acc, HgChunk *chunk)
 {
 	Size		bytes = size * c->stride;
 
-	*chunk = hg_collect_alloc(c, padded(bytes), true);
-	*acc = align(*chunk, bytes);
+	hg_chunk_alloc(c, padded(bytes), chunk);
+	*acc = align(chunk->start, bytes);
 }
 
 /*
@@ -113,14 +120,14 @@ resize(HgCollect *c, uint32 size)
 {
 	Size		old_bytes = c->size * c->stride;
 	Size		bytes = size * c->stride;
-	Size		shift = c->acc - c->acc_chunk;
+	Size		shift = c->acc - c->acc_chunk.start;
 	char	   *acc;
 
 	Assert(size > c->size);
-	c->acc_chunk = repalloc_huge(c->acc_chunk, padded(bytes));
-	acc = align(c->acc_chunk, bytes);
-	if (acc != c->acc_chunk + shift)
-		memmove(acc, c->acc_chunk + shift, old_bytes);
+	hg_chunk_resize(c, padded(old_bytes), padded(bytes), &c->acc_chunk);
+	acc = align(c->acc_chunk.start, bytes);
+	if (acc != c->acc_chunk.start + shift)
+		memmove(acc, c->acc_chunk.start + shift, old_bytes);
 	memset(acc + old_bytes, 0, bytes - old_bytes);
 	c->acc = acc;
 
@@ -321,7 +328,7 @@ move_direct(HgCollect *c, int64 first, int64 last)
 	uint32		size = (uint32) ((uint64) last - (uint64) first) + 2;
 	uint32		shift = (uint32) ((uint64) c->base - (uint64) first);
 	char	   *acc;
-	char	   *chunk;
+	HgChunk		chunk;
 
 	if (shift == 0)
 	{
@@ -334,7 +341,7 @@ move_direct(HgCollect *c, int64 first, int64 last)
 	memcpy(acc, c->acc, c->stride);
 	memcpy(acc + (shift + 1) * c->stride, c->acc + c->stride,
 		   (c->size - 1) * c->stride);
-	pfree(c->acc_chunk);
+	hg_chunk_free(c, &c->acc_chunk);
 	c->acc = acc;
 	c->acc_chunk = chunk;
 
@@ -401,11 +408,32 @@ rearrange(HgCollect *c, uint32 size, const uint32 *to)
 	if (old.flags)
 		c->flags = hg_collect_alloc(c, size, true);
 	scatter(c, &old, to, old.n);
-	pfree(old.acc_chunk);
+	hg_chunk_free(c, &old.acc_chunk);
 	if (old.high)
 		pfree(old.high);
 	if (old.flags)
 		pfree(old.flags);
+}
+
+/*
+ * will_be_dense: are there going to be about as many keys as there are integers
+ * in the range?  Out of D keys, r rows repeat one about r^2 / 2D times, as
+ * birthdays do.
+ */
+static bool
+will_be_dense(const HgCollect *c, uint64 span)
+{
+	uint32		n = c->n - 1;
+	int64		rows = 0;
+	int64		repeats;
+
+	if (span >= (uint64) n * DENSE_SOON)
+		return false;
+	for (uint32 i = 1; i < c->n; i++)
+		rows += hg_collect_facts(c, i);
+	repeats = rows - n;
+	return repeats >= SOON_REPEATS &&
+		(double) rows * rows / (2.0 * repeats) >= span / 2;
 }
 
 /*
@@ -417,6 +445,7 @@ enter_direct(HgCollect *c)
 	int64		first = PG_INT64_MAX;
 	int64		last = PG_INT64_MIN;
 	uint64		span;
+	uint64		spare;
 	uint32	   *to;
 
 	if (c->key_kind != HG_KEY_INT || c->n <= DENSE_KEYS)
@@ -427,21 +456,26 @@ enter_direct(HgCollect *c)
 		last = Max(last, c->keys.num[i]);
 	}
 	span = (uint64) last - (uint64) first;
-	if (span >= (uint64) (c->n - 1) * DENSE_ENTER)
+	if (span >= (uint64) (c->n - 1) * DENSE_ENTER && !will_be_dense(c, span))
 		return false;
-	check_size(span + 2);
+	spare = span / DENSE_SPARE;
+	first -= Min(spare, (uint64) first - (uint64) PG_INT64_MIN);
+	last += Min(spare, (uint64) PG_INT64_MAX - (uint64) last);
+	span = (uint64) last - (uint64) first;
+	if (span > MAX_SIZE - 2)
+		return false;
 
 	to = hg_collect_alloc(c, c->n * sizeof(uint32), false);
 	to[0] = 0;
 	for (uint32 i = 1; i < c->n; i++)
 		to[i] = (uint32) ((uint64) c->keys.num[i] - (uint64) first) + 1;
+	c->direct = true;
 	rearrange(c, (uint32) span + 2, to);
 	pfree(to);
 	pfree(c->slot);
 	pfree(c->keys.num);
 	c->slot = NULL;
 	c->keys.num = NULL;
-	c->direct = true;
 	c->base = first;
 	c->n = c->size;
 	return true;
@@ -466,9 +500,9 @@ leave_direct(HgCollect *c)
 		to[i] = n;
 		c->keys.num[n++] = (int64) ((uint64) c->base + i - 1);
 	}
+	c->direct = false;
 	rearrange(c, size, to);
 	pfree(to);
-	c->direct = false;
 	c->n = n;
 	make_slots(c);
 	for (uint32 i = 1; i < n; i++)
@@ -600,9 +634,11 @@ hg_collect_locate(HgCollect *c, const HgKeys *keys, uint32 from, uint32 n,
 static void
 drop_table(HgCollect *c)
 {
-	void	   *parts[] = {c->acc_chunk, c->high, c->flags, c->slot,
+	void	   *parts[] = {c->high, c->flags, c->slot,
 		c->keys.num, c->keys.uuid, c->keys.span, c->keys.text};
 
+	if (c->acc_chunk.start != NULL)
+		hg_chunk_free(c, &c->acc_chunk);
 	for (int i = 0; i < (int) lengthof(parts); i++)
 	{
 		if (parts[i] != NULL)

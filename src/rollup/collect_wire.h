@@ -18,6 +18,7 @@
 #define HGRAPH_COLLECT_WIRE_H
 
 #include "rollup/collect.h"
+#include "utils/dsa.h"
 
 #define HG_WIRE_MAGIC	0x48475701
 
@@ -34,5 +35,27 @@ typedef struct HgWireHead
 	uint32		n;				/* accumulators but that without a key */
 	int64		base;
 } HgWireHead;
+
+/*
+ * Within a query, a message may stand for the bytes (collect_share.c): where
+ * the leader's collector is, or accumulators in shared memory, by position.
+ */
+#define HG_WIRE_LOCAL	0x48474c01
+#define HG_WIRE_SHARED	0x48475301
+
+typedef struct HgWireShared
+{
+	uint32		magic;
+	HgCollectArgs args;
+	HgCollect  *collector;		/* LOCAL: that is all */
+	HgAccKind	kind;
+	int			scale;
+	uint32		n;
+	uint32		nused;
+	int64		base;
+	dsm_handle	segment;		/* of the parallel query */
+	dsa_pointer chunk;
+	Size		offset;			/* of the first accumulator */
+} HgWireShared;
 
 #endif							/* HGRAPH_COLLECT_WIRE_H */

@@ -106,6 +106,13 @@ scratch(HgBuffer *buf, size_t size)
 static inline void
 put_int(char *to, Unsigned128 value, uint32_t width)
 {
+#ifndef WORDS_BIGENDIAN
+	if (width == sizeof(value))
+	{
+		memcpy(to, &value, sizeof(value));
+		return;
+	}
+#endif
 	for (uint32_t i = 0; i < width; i++, value >>= 8)
 		to[i] = (char) (unsigned char) value;
 }
@@ -188,36 +195,73 @@ value_of(const HgSource *source, const uint32_t *order, uint32_t row)
 	}
 }
 
+/* Rows ahead of the one at hand whose values are asked for. */
+#define AHEAD		16
+
+/*
+ * ask_for asks for the value of a row to come.
+ */
+static inline void
+ask_for(const HgSource *source, const uint32_t *order, uint32_t row,
+		uint32_t n)
+{
+	if (row + AHEAD < n)
+	{
+		size_t		pos = position(source, order, row + AHEAD);
+
+		if (source->index == NULL || pos != HG_NONE)
+			__builtin_prefetch(address(source, pos));
+	}
+}
+
 /* Reads rows that need no index, one after the other; "size" is the stride. */
 #define LOAD_RUN(type, size) \
 	for (uint32_t i = 0; i < n; i++) \
-	{ \
-		hg_int128	v = *(const type *) (base + (size) * i); \
-		\
-		to[i] = (int64_t) v; \
-		lost |= to[i] != v; \
-	}
+		to[i] = *(const type *) (base + (size) * i)
 
 /* Reads rows at positions. */
 #define LOAD_AT(type) \
 	for (uint32_t i = 0; i < n; i++) \
-	{ \
-		hg_int128	v = at[i] == HG_NONE ? source->missing : \
-			*(const type *) address(source, at[i]); \
-		\
-		to[i] = (int64_t) v; \
-		lost |= to[i] != v; \
-	}
+		to[i] = at[i] == HG_NONE ? missing : \
+			*(const type *) (base + stride * at[i])
 
 #define LOAD(type) \
 	do { \
 		if (at) \
-			LOAD_AT(type) \
-		else if (source->stride == sizeof(type)) \
-			LOAD_RUN(type, sizeof(type)) \
+			LOAD_AT(type); \
+		else if (stride == sizeof(type)) \
+			LOAD_RUN(type, sizeof(type)); \
 		else \
-			LOAD_RUN(type, source->stride) \
+			LOAD_RUN(type, stride); \
 	} while (0)
+
+/*
+ * load_long is "load" for integers of 128 bits.
+ */
+static bool
+load_long(const HgSource *source, size_t first, const uint32_t *at,
+		  uint32_t n, int64_t *to)
+{
+	const char *base = address(source, first);
+	bool		lost = false;
+
+	for (uint32_t i = 0; at == NULL && i < n; i++)
+	{
+		hg_int128	v = *(const hg_int128 *) (base + source->stride * i);
+
+		to[i] = (int64_t) v;
+		lost |= to[i] != v;
+	}
+	for (uint32_t i = 0; at != NULL && i < n; i++)
+	{
+		hg_int128	v = at[i] == HG_NONE ? source->missing :
+			*(const hg_int128 *) (base + source->stride * at[i]);
+
+		to[i] = (int64_t) v;
+		lost |= to[i] != v;
+	}
+	return !lost;
+}
 
 /*
  * load reads n integers, from a position on or (at not NULL) at given ones.
@@ -228,8 +272,11 @@ load(const HgSource *source, size_t first, const uint32_t *at, uint32_t n,
 	 int64_t *to)
 {
 	const char *base = address(source, first);
-	bool		lost = false;
+	size_t		stride = source->stride;
+	int64_t		missing = (int64_t) source->missing;
 
+	if (source->type == HG_SOURCE_INT128 || missing != source->missing)
+		return load_long(source, first, at, n, to);
 	switch (source->type)
 	{
 		case HG_SOURCE_UINT8:
@@ -241,28 +288,18 @@ load(const HgSource *source, size_t first, const uint32_t *at, uint32_t n,
 		case HG_SOURCE_INT32:
 			LOAD(int32_t);
 			break;
-		case HG_SOURCE_INT64:
+		default:
 			LOAD(int64_t);
 			break;
-		default:
-			LOAD(hg_int128);
-			break;
 	}
-	return !lost;
+	return true;
 }
-
-/* What write_ints found out about the values. */
-typedef struct Range
-{
-	int64_t		least;
-	int64_t		greatest;
-} Range;
 
 /*
  * widen_range takes more values into a range.
  */
 static void
-widen_range(Range *range, const int64_t *values, uint32_t n)
+widen_range(HgRange *range, const int64_t *values, uint32_t n)
 {
 	int64_t		least = range->least;
 	int64_t		greatest = range->greatest;
@@ -365,10 +402,12 @@ write_long_ints(HgBuffer *buf, const HgSource *source, const uint32_t *order,
 
 	for (uint32_t i = 0; i < n; i++)
 	{
-		hg_int128	v = value_of(source, order, i);
+		hg_int128	v;
 
 		if (i % CHECK_EVERY == 0)
 			CHECK_FOR_INTERRUPTS();
+		ask_for(source, order, i, n);
+		v = value_of(source, order, i);
 		least = Min(least, v);
 		greatest = Max(greatest, v);
 	}
@@ -378,6 +417,7 @@ write_long_ints(HgBuffer *buf, const HgSource *source, const uint32_t *order,
 	{
 		if (i % CHECK_EVERY == 0)
 			CHECK_FOR_INTERRUPTS();
+		ask_for(source, order, i, n);
 		put_int(to, (Unsigned128) value_of(source, order, i) - (Unsigned128) least,
 				width);
 	}
@@ -412,7 +452,8 @@ is_permutation(const uint32_t *order, uint32_t n)
  * write_ints writes integers.
  *
  * Values that stand in the rows' order, or in another order of the same rows,
- * are read twice, sequentially.  Others are fetched once and kept.
+ * are read twice, sequentially; as are those whose range is known.  Others are
+ * fetched once and kept.
  */
 static void
 write_ints(HgBuffer *buf, const HgSource *source, const uint32_t *order,
@@ -423,7 +464,7 @@ write_ints(HgBuffer *buf, const HgSource *source, const uint32_t *order,
 	int64_t		chunk[CHUNK];
 	int64_t    *fetched = NULL;
 	char	   *unordered = NULL;
-	Range		range = {INT64_MAX, INT64_MIN};
+	HgRange		range = {INT64_MAX, INT64_MIN};
 	uint32_t	width;
 	char	   *to;
 
@@ -432,9 +473,11 @@ write_ints(HgBuffer *buf, const HgSource *source, const uint32_t *order,
 		(void) put_int_head(buf, 0, 0, 0);
 		return;
 	}
-	if (!in_place)
+	if (source->range)
+		range = *source->range;
+	else if (!in_place)
 		fetched = scratch(buf, (size_t) n * sizeof(int64_t));
-	for (uint32_t first = 0; first < n; first += CHUNK)
+	for (uint32_t first = 0; first < n && !source->range; first += CHUNK)
 	{
 		uint32_t	m = Min(n - first, CHUNK);
 		uint32_t	at[CHUNK];
@@ -465,6 +508,8 @@ write_ints(HgBuffer *buf, const HgSource *source, const uint32_t *order,
 			CHECK_FOR_INTERRUPTS();
 		if (in_place)
 			(void) load(source, first, NULL, m, values);
+		else if (source->range)
+			(void) load(source, 0, source->index + first, m, values);
 		narrow((unordered ? unordered : to) + (size_t) first * width,
 			   values, m, range.least, width);
 	}
@@ -600,46 +645,49 @@ is_beside(const HgSource *source, const HgSource *other)
 }
 
 /*
- * hg_columns_fetch fetches columns that lie side by side.
+ * hg_columns_resolve looks at columns that lie side by side.
  */
-void *
-hg_columns_fetch(HgSource *sources, int n, const uint32_t *order,
-				 uint32_t rows, bool *fetched)
+uint32_t *
+hg_columns_resolve(HgSource *sources, int n, const uint32_t *order,
+				   uint32_t rows, HgRange *ranges, bool *resolved)
 {
 	HgSource   *together[MAX_TOGETHER];
-	int64_t    *copies;
+	uint32_t   *at;
 	int			ntogether = 0;
 
 	for (int i = 0; i < n; i++)
 	{
-		fetched[i] = sources[i].index != NULL && ntogether < MAX_TOGETHER &&
+		resolved[i] = sources[i].index != NULL && ntogether < MAX_TOGETHER &&
 			is_beside(&sources[i], ntogether ? together[0] : &sources[i]);
-		if (fetched[i])
+		if (resolved[i])
 			together[ntogether++] = &sources[i];
 	}
 	if (ntogether == 0)
 		return NULL;
-	copies = MemoryContextAllocHuge(CurrentMemoryContext,
-									(Size) rows * ntogether * sizeof(int64_t));
+	at = MemoryContextAllocHuge(CurrentMemoryContext,
+								((Size) rows + 1) * sizeof(uint32_t));
+	for (int k = 0; k < ntogether; k++)
+		ranges[k] = (HgRange) {INT64_MAX, INT64_MIN};
 
 	/* Little enough that the caches still have it for the next column. */
 	for (uint32_t first = 0, m; first < rows; first += m)
 	{
-		uint32_t	at[CHUNK / 4];
+		int64_t		chunk[CHUNK / 4];
 
-		m = Min(rows - first, lengthof(at));
+		m = Min(rows - first, lengthof(chunk));
 		if (first % CHECK_EVERY == 0)
 			CHECK_FOR_INTERRUPTS();
-		resolve(together[0], order, first, m, at);
+		resolve(together[0], order, first, m, at + first);
 		for (int k = 0; k < ntogether; k++)
-			(void) load(together[k], 0, at, m, copies + (size_t) k * rows + first);
+		{
+			(void) load(together[k], 0, at + first, m, chunk);
+			widen_range(&ranges[k], chunk, m);
+		}
 	}
 	for (int k = 0; k < ntogether; k++)
 	{
-		together[k]->type = HG_SOURCE_INT64;
-		together[k]->base = copies + (size_t) k * rows;
-		together[k]->stride = sizeof(int64_t);
-		together[k]->index = NULL;
+		together[k]->index = at;
+		together[k]->range = &ranges[k];
 	}
-	return copies;
+	return at;
 }

@@ -48,6 +48,7 @@ typedef struct HgSource
 	size_t		stride;
 	const uint32_t *index;		/* NULL: none */
 	hg_int128	missing;		/* value of what is missing */
+	const struct HgRange *range;	/* see hg_columns_resolve */
 } HgSource;
 
 /* A buffer that may grow to any size; palloc'd in the current context. */
@@ -75,14 +76,22 @@ extern void hg_column_write(HgBuffer *buf, const HgSource *source,
 /* Does a column that was written there hold zeros or empty strings only? */
 extern bool hg_column_is_zero(const unsigned char *column);
 
+/* What values lie between. */
+typedef struct HgRange
+{
+	int64_t		least;
+	int64_t		greatest;
+} HgRange;
+
 /*
  * Columns whose values lie side by side (parts of a struct, by an index) are
- * cheaper to fetch together: replaces those sources, among n, that share an
- * index by copies in the writer's order, which then is no longer needed.
- * fetched[i]: was source i replaced?  Returns the palloc'd copies, or NULL.
+ * cheaper to look at together: gives those sources, among n, that share an
+ * index one in the writer's order, and their ranges.  The writer's order is no
+ * longer needed for them: resolved[i].  Returns the palloc'd index, or NULL.
  */
-extern void *hg_columns_fetch(HgSource *sources, int n, const uint32_t *order,
-							  uint32_t rows, bool *fetched);
+extern uint32_t *hg_columns_resolve(HgSource *sources, int n,
+									const uint32_t *order, uint32_t rows,
+									HgRange *ranges, bool *resolved);
 
 /* ---- reading ---- */
 

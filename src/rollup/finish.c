@@ -68,19 +68,33 @@ text_to_key(void *arg, const HgKey *key, HgKey *out)
 }
 
 /*
- * open_graph opens the graph and sees to it that the facts have keys of its
- * kind.
+ * hg_finish_begin opens the graph of a collector.
+ */
+HgFinish *
+hg_finish_begin(HgCollect *c, MemoryContext mcxt)
+{
+	HgFinish   *f = MemoryContextAllocZero(mcxt, sizeof(HgFinish));
+	HgFilterArgs filter = {0};
+
+	f->mcxt = mcxt;
+	f->c = c;
+	f->args = hg_collect_args(c);
+	filter.as_of_null = f->args->as_of_null;
+	filter.as_of = f->args->as_of;
+	hg_query_open(&f->q, f->args->graph, &filter);
+	hg_mode_check(&f->q, f->args->mode);
+	hg_key_check_type(f->q.layout, f->args->node_type);
+	return f;
+}
+
+/*
+ * convert_keys sees to it that the facts have keys of the graph's kind.
  */
 static void
-open_graph(HgFinish *f)
+convert_keys(HgFinish *f)
 {
-	HgFilterArgs filter = {.as_of_null = f->args->as_of_null, .as_of = f->args->as_of};
-	const HgLayout *layout;
+	const HgLayout *layout = f->q.layout;
 
-	hg_query_open(&f->q, f->args->graph, &filter);
-	layout = f->q.layout;
-	hg_mode_check(&f->q, f->args->mode);
-	hg_key_check_type(layout, f->args->node_type);
 	if (f->args->node_type == TEXTOID && layout->key_kind != HG_KEY_BYTES)
 	{
 		TextKey		text = {layout, NULL};
@@ -119,6 +133,34 @@ set_head(HgFinish *f)
 }
 
 /*
+ * nodes_by_key returns the nodes by integer key, from *first on, or members if
+ * there is a dag already.
+ */
+static const uint32 *
+nodes_by_key(const HgFinish *f, int64 *first, uint32 *span)
+{
+	if (f->by_key == NULL)
+		return hg_graph_by_key(f->q.view.g, first, span);
+	*first = f->first_key;
+	*span = f->span;
+	return f->by_key;
+}
+
+/*
+ * node_of finds the node of a key, or the member.
+ */
+static uint32
+node_of(HgFinish *f, const HgKey *key)
+{
+	uint64		at;
+
+	if (f->by_key == NULL)
+		return hg_view_lookup(&f->q.view, key);
+	at = (uint64) key->num - (uint64) f->first_key;
+	return at < f->span ? f->by_key[at] : HG_NONE;
+}
+
+/*
  * match_dense is "match" where both sides know their keys by position.
  */
 static bool
@@ -136,7 +178,7 @@ match_dense(HgFinish *f)
 	if (f->plain == NULL || !f->q.view.plain ||
 		!hg_collect_dense(f->c, &first_fact))
 		return false;
-	by_key = hg_graph_by_key(f->q.view.g, &first_node, &span);
+	by_key = nodes_by_key(f, &first_node, &span);
 	if (by_key == NULL)
 		return false;
 
@@ -186,7 +228,7 @@ match_any(HgFinish *f)
 		if (count == 0)
 			continue;
 		key = hg_collect_key(f->c, i);
-		node = hg_view_lookup(&f->q.view, &key);
+		node = node_of(f, &key);
 		hg_collect_sum(f->c, i, &sum);
 		if (node == HG_NONE)
 		{
@@ -266,28 +308,29 @@ cut_out(HgFinish *f)
  * hg_rollup_finish rolls up what a collector holds.
  */
 struct varlena *
-hg_rollup_finish(HgCollect *c)
+hg_rollup_finish(HgCollect *c, HgFinish *ahead)
 {
 	MemoryContext old = CurrentMemoryContext;
-	HgFinish	   *f;
+	HgFinish   *f = ahead;
 	struct varlena *result;
 	MemoryContext mcxt;
 
-	mcxt = AllocSetContextCreate(CurrentMemoryContext, "hierarchy rollup",
-								 ALLOCSET_DEFAULT_SIZES);
+	mcxt = ahead ? ahead->mcxt :
+		AllocSetContextCreate(CurrentMemoryContext, "hierarchy rollup",
+							  ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(mcxt);
-	f = palloc0(sizeof(HgFinish));
-	f->mcxt = mcxt;
+	hg_collect_flush(c);
+	if (f == NULL)
+		f = hg_finish_begin(c, mcxt);
 	f->c = c;
 	f->args = hg_collect_args(c);
-	hg_collect_flush(c);
-
-	open_graph(f);
+	convert_keys(f);
 	f->special = hg_collect_special(f->c);
 	f->plain = hg_collect_plain(f->c);
 	set_head(f);
 	match(f);
-	cut_out(f);
+	if (f->dag == NULL)
+		cut_out(f);
 	hg_finish_roll_up(f);
 	result = hg_finish_result(f, old);
 	hg_dag_free(f->dag);

@@ -12,12 +12,23 @@
 #include "rollup/collect.h"
 #include "utils/memutils.h"
 
+typedef struct HgFinish HgFinish;
+
 /*
  * The hrollup of a collector, palloc'd in the current context; the collector
  * stays as it is.  Opens the graph as the current user, under the active
- * snapshot.
+ * snapshot.  "ahead" is what hg_rollup_ahead has made, or NULL.
  */
-extern struct varlena *hg_rollup_finish(HgCollect *c);
+extern struct varlena *hg_rollup_finish(HgCollect *c, HgFinish *ahead);
+
+/*
+ * ahead.c: does what needs no facts, in a context below mcxt, for a rollup that
+ * has seen so many nodes.  NULL: not worth it, at least up to *next nodes.
+ */
+extern HgFinish *hg_rollup_ahead(HgCollect *c, uint32 nused, uint32 *next,
+								 MemoryContext mcxt);
+/* Frees it unused. */
+extern void hg_ahead_drop(HgFinish *f);
 
 /* ---- what the files of this half share ---- */
 
@@ -38,7 +49,7 @@ typedef struct HgOwn
 	Numeric    *greatest_wide;
 } HgOwn;
 
-typedef struct HgFinish
+struct HgFinish
 {
 	HgCollect  *c;
 	const HgCollectArgs *args;
@@ -63,7 +74,12 @@ typedef struct HgFinish
 	bool		narrow;			/* extremes have 64 bits */
 	void	   *least;			/* int64, hg_int128 or Numeric */
 	void	   *greatest;
-} HgFinish;
+
+	/* made ahead: the dag is that of all nodes; else NULL */
+	uint32	   *by_key;			/* member by key - first_key, or HG_NONE */
+	int64		first_key;
+	uint32		span;
+};
 
 /*
  * hg_finish_alloc allocates n elements, zeroed on demand.
@@ -93,6 +109,9 @@ hg_finish_local(const HgFinish *f, uint32 member)
 	return f->dag->member_local ? f->dag->member_local[member] : member;
 }
 
+/* finish.c: makes one, and opens the graph */
+extern HgFinish *hg_finish_begin(HgCollect *c, MemoryContext mcxt);
+
 /* passes.c: rolls up flags, counts, sums and extremes, then the roots' sums */
 extern void hg_finish_roll_up(HgFinish *f);
 
@@ -108,5 +127,8 @@ extern int	hg_wide_compare(void *arg, const void *a, const void *b);
  * Returns their number. */
 extern uint32 hg_key_order(const HgGraph *g, const HgDag *dag,
 						   const uint8 *flags, uint32 *order);
+
+/* ahead.c: the same where the dag was made ahead */
+extern uint32 hg_ahead_order(const HgFinish *f, uint32 *order);
 
 #endif							/* HGRAPH_FINISH_H */

@@ -63,7 +63,8 @@ put_fixed(HgMeasure *m, uint32 local, hg_int128 amount, hg_int128 factor)
 }
 
 /*
- * alloc_totals allocates what totals of amounts need.
+ * alloc_totals allocates what totals of amounts need, unless that was done
+ * ahead.  Cells of plain accumulators are not zeroed: all are written.
  */
 static void
 alloc_totals(HgFinish *f)
@@ -71,7 +72,8 @@ alloc_totals(HgFinish *f)
 	uint32		n = f->dag->n;
 
 	f->count.kind = HG_FIXED;
-	f->count.fixed = hg_finish_alloc(f, n, sizeof(hg_int128), true);
+	if (f->count.fixed == NULL)
+		f->count.fixed = hg_finish_alloc(f, n, sizeof(hg_int128), f->plain == NULL);
 	if (f->head.value == HG_VALUE_REAL)
 	{
 		f->sum.kind = HG_REAL;
@@ -82,17 +84,17 @@ alloc_totals(HgFinish *f)
 		f->sum.kind = HG_FIXED;
 		if (hg_finish_wide(f))
 			use_numerics(f, &f->sum, f->head.total_scale);
-		else
-			f->sum.fixed = hg_finish_alloc(f, n, sizeof(hg_int128), true);
+		else if (f->sum.fixed == NULL)
+			f->sum.fixed = hg_finish_alloc(f, n, sizeof(hg_int128), f->plain == NULL);
 	}
 
-	/* Without shares everything here has facts at or below it. */
+	/* Without shares everything here that counts facts has some. */
 	if (f->special || f->args->mode == HG_WEIGHTED)
 		f->flags = hg_finish_alloc(f, n, sizeof(uint8), true);
 }
 
 /*
- * alloc_extremes allocates extremes, empty ones.
+ * alloc_extremes allocates extremes, empty ones where not all are written.
  */
 static void
 alloc_extremes(HgFinish *f)
@@ -109,9 +111,14 @@ alloc_extremes(HgFinish *f)
 		f->greatest = hg_finish_alloc(f, n, sizeof(void *), true);
 		return;
 	}
-	f->least = hg_finish_alloc(f, n, f->narrow ? sizeof(int64) : sizeof(hg_int128), false);
-	f->greatest = hg_finish_alloc(f, n, f->narrow ? sizeof(int64) : sizeof(hg_int128), false);
-	for (uint32 i = 0; i < n; i++)
+	if (f->least == NULL || !f->narrow)
+	{
+		Size		size = f->narrow ? sizeof(int64) : sizeof(hg_int128);
+
+		f->least = hg_finish_alloc(f, n, size, false);
+		f->greatest = hg_finish_alloc(f, n, size, false);
+	}
+	for (uint32 i = 0; f->plain == NULL && i < n; i++)
 	{
 		if (f->narrow)
 		{
@@ -139,6 +146,8 @@ alloc_own(HgFinish *f)
 	{
 		own->slot = hg_finish_alloc(f, n, sizeof(uint32), false);
 		memset(own->slot, 0xff, (Size) n * sizeof(uint32));
+		for (uint32 k = 0; k < f->nmatched; k++)
+			own->slot[f->member[k]] = f->slot[k];
 		return;
 	}
 	own->count = hg_finish_alloc(f, n, sizeof(int64), true);
@@ -180,26 +189,26 @@ check_real(const HgReal *real)
 		float_overflow_error();
 }
 
-/* Members ahead of the one at hand whose cells are asked for. */
+/* Members ahead of the one at hand whose accumulators are asked for. */
 #define AHEAD	16
 
 /*
- * prefetch_cells asks for what load_plain is going to write.
+ * clear_cell makes a cell of a node without facts of its own.
  */
 static inline void
-prefetch_cells(const HgFinish *f, uint32 member)
+clear_cell(HgFinish *f, uint32 local)
 {
-	uint32		local = hg_finish_local(f, member);
-
-	__builtin_prefetch(&f->own.slot[member], 1);
-	__builtin_prefetch(&f->count.fixed[local], 1);
-	__builtin_prefetch(&f->sum.fixed[local], 1);
-	__builtin_prefetch((int64 *) f->least + local, 1);
-	__builtin_prefetch((int64 *) f->greatest + local, 1);
+	f->sum.fixed[local] = f->count.fixed[local] = 0;
+	((int64 *) f->least)[local] = PG_INT64_MAX;
+	((int64 *) f->greatest)[local] = PG_INT64_MIN;
 }
 
 /*
  * load_plain loads accumulators that are 64-bit numbers and nothing else.
+ *
+ * Members are local nodes, so each cell is written once, in the order in which
+ * they lie, and accumulators are read from wherever they are: what is asked for
+ * ahead is one cache line a node.
  */
 static void
 load_plain(HgFinish *f)
@@ -207,35 +216,63 @@ load_plain(HgFinish *f)
 	hg_int128	sum_factor = power_of_ten(f->head.total_scale - f->head.own_scale);
 	hg_int128	count_factor = power_of_ten(f->head.count_scale);
 	bool		scaled = sum_factor != 1 || count_factor != 1;
-	hg_int128  *sums = f->sum.fixed;
-	hg_int128  *counts = f->count.fixed;
-	int64	   *least = f->least;
-	int64	   *greatest = f->greatest;
+	const uint32 *slots = f->own.slot;
+	uint32		n = f->dag->n;
 
+	for (uint32 i = 0; i < n; i++)
+	{
+		const HgNarrow *acc;
+
+		if ((i & 0xffff) == 0)
+			CHECK_FOR_INTERRUPTS();
+		if (i + AHEAD < n && slots[i + AHEAD] != HG_NONE)
+			__builtin_prefetch(&f->plain[slots[i + AHEAD]]);
+		if (slots[i] == HG_NONE)
+		{
+			clear_cell(f, i);
+			continue;
+		}
+		acc = &f->plain[slots[i]];
+		f->count.fixed[i] = acc->count;
+		f->sum.fixed[i] = acc->sum;
+		if (scaled)
+		{
+			f->count.overflow |= __builtin_mul_overflow(f->count.fixed[i], count_factor,
+														&f->count.fixed[i]);
+			f->sum.overflow |= __builtin_mul_overflow(f->sum.fixed[i], sum_factor,
+													  &f->sum.fixed[i]);
+		}
+		((int64 *) f->least)[i] = acc->least;
+		((int64 *) f->greatest)[i] = acc->greatest;
+		if (f->flags != NULL)
+			f->flags[i] |= HG_AMOUNT_FACTS;
+	}
+}
+
+/*
+ * load_plain_shared is load_plain where members may share a local node.
+ */
+static void
+load_plain_shared(HgFinish *f)
+{
+	hg_int128	sum_factor = power_of_ten(f->head.total_scale - f->head.own_scale);
+	hg_int128	count_factor = power_of_ten(f->head.count_scale);
+
+	for (uint32 i = 0; i < f->dag->n; i++)
+		clear_cell(f, i);
 	for (uint32 k = 0; k < f->nmatched; k++)
 	{
 		const HgNarrow *acc = &f->plain[f->slot[k]];
-		uint32		member = f->member[k];
-		uint32		local = hg_finish_local(f, member);
+		uint32		local = hg_finish_local(f, f->member[k]);
+		int64	   *least = (int64 *) f->least + local;
+		int64	   *greatest = (int64 *) f->greatest + local;
 
 		if ((k & 0xffff) == 0)
 			CHECK_FOR_INTERRUPTS();
-		if (k + AHEAD < f->nmatched)
-			prefetch_cells(f, f->member[k + AHEAD]);
-		f->own.slot[member] = f->slot[k];
-		if (scaled)
-		{
-			put_fixed(&f->count, local, acc->count, count_factor);
-			put_fixed(&f->sum, local, acc->sum, sum_factor);
-		}
-		else
-		{
-			/* so many 64-bit numbers cannot exceed 128 bits */
-			counts[local] += acc->count;
-			sums[local] += acc->sum;
-		}
-		least[local] = Min(least[local], acc->least);
-		greatest[local] = Max(greatest[local], acc->greatest);
+		put_fixed(&f->count, local, acc->count, count_factor);
+		put_fixed(&f->sum, local, acc->sum, sum_factor);
+		*least = Min(*least, acc->least);
+		*greatest = Max(*greatest, acc->greatest);
 		if (f->flags != NULL)
 			f->flags[local] |= HG_AMOUNT_FACTS;
 	}
@@ -518,10 +555,12 @@ hg_finish_roll_up(HgFinish *f)
 	alloc_totals(f);
 	alloc_extremes(f);
 	alloc_own(f);
-	if (f->plain != NULL)
+	if (f->plain == NULL)
+		load_any(f);
+	else if (f->dag->member_local == NULL)
 		load_plain(f);
 	else
-		load_any(f);
+		load_plain_shared(f);
 
 	if (f->flags != NULL)
 		hg_rollup_flags(f->dag, f->args->mode, f->flags);

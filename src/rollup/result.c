@@ -207,7 +207,8 @@ hg_finish_result(HgFinish *f, MemoryContext mcxt)
 	uint32	   *order = hg_finish_alloc(f, f->dag->nmembers, sizeof(uint32), false);
 	struct varlena *result;
 
-	f->head.n = hg_key_order(f->q.view.g, f->dag, f->flags, order);
+	f->head.n = f->by_key ? hg_ahead_order(f, order) :
+		hg_key_order(f->q.view.g, f->dag, f->flags, order);
 	columns[HG_COL_KEY] = key_source(f);
 	columns[HG_COL_DEPTH] = depth_source(f);
 	own_columns(f, columns);

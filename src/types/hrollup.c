@@ -252,13 +252,15 @@ hg_hrollup_make(const HgRollupHead *head, const HgSource *columns,
 											   "hierarchy rollup columns",
 											   ALLOCSET_DEFAULT_SIZES);
 	HgSource	sources[HG_ROLLUP_COLUMNS];
-	bool		fetched[HG_ROLLUP_COLUMNS];
-	void	   *copies;
+	HgRange		ranges[HG_ROLLUP_COLUMNS];
+	bool		resolved[HG_ROLLUP_COLUMNS];
+	uint32	   *index;
 	HgBuffer	buf;
 
 	hg_hrollup_begin(&buf, head);
 	memcpy(sources, columns, sizeof(sources));
-	copies = hg_columns_fetch(sources, HG_ROLLUP_COLUMNS, order, head->n, fetched);
+	index = hg_columns_resolve(sources, HG_ROLLUP_COLUMNS, order, head->n,
+							   ranges, resolved);
 	for (HgRollupColumn i = 0; i < HG_ROLLUP_COLUMNS; i++)
 	{
 		HgSource	none = {0};
@@ -269,10 +271,10 @@ hg_hrollup_make(const HgRollupHead *head, const HgSource *columns,
 		else if (sources[i].type == HG_SOURCE_BYTES && i != HG_COL_KEY)
 			write_numerics(&buf, i, &sources[i], order, head->n, temp);
 		else
-			hg_hrollup_put(&buf, i, &sources[i], fetched[i] ? NULL : order, head->n);
+			hg_hrollup_put(&buf, i, &sources[i], resolved[i] ? NULL : order, head->n);
 	}
-	if (copies)
-		pfree(copies);
+	if (index)
+		pfree(index);
 	MemoryContextDelete(temp);
 	return hg_hrollup_end(&buf);
 }
