@@ -117,6 +117,10 @@ same('with a FILTER', bytes("rollup('org', key, i) FILTER (WHERE part <> 1)", 'f
 same('nothing passes the FILTER', "SELECT rollup('org', key, i) FILTER (WHERE part > 5) IS NULL FROM fact");
 same('several', "SELECT md5(hrollup_send(a)) || md5(hrollup_send(b)) FROM (SELECT rollup('org', key, i) AS a, rollup('org', key, n, 'weighted') AS b FROM fact) x");
 
+# Groups, whose memory the next one takes over when they are sorted
+my $groups = "SELECT string_agg(md5(hrollup_send(x)), ' ' ORDER BY part) FROM (SELECT part, rollup('org', key, i) AS x FROM fact GROUP BY part OFFSET 0) y";
+same('groups', $groups, map { [ "$_->[0], sorted", "$_->[1]; SET enable_hashagg = off" ] } @ways);
+
 # Graphs of which not all can be made ahead
 same('shares not stated', bytes("rollup('blank', key, i, 'weighted')", 'fact'));
 same('shares not stated, some nodes', bytes("rollup('blank', key, i, 'weighted')", 'fact WHERE key % 3 <> 0'));
