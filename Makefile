@@ -128,7 +128,7 @@ SOURCE_HEADERS = $(wildcard $(srcdir)/src/*.h $(srcdir)/src/*/*.h)
 PG_CPPFLAGS = -I$(srcdir)/src
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-clobbered
 
-REGRESS = am hgraph_type hrollup functions arguments cycle planner rollup rollup_order rollup_views
+REGRESS = am hgraph_type hrollup functions arguments cycle planner rollup rollup_order rollup_views directory verbs directory_rights audit rules history ownership
 # Some expected results have characters beyond ASCII
 REGRESS_OPTS = --inputdir=$(srcdir)/test --load-extension=hierarchy \
 	--encoding=UTF8 --no-locale
@@ -142,9 +142,19 @@ ISOLATION = \
 	cycle_three \
 	cycle_update \
 	cycle_validity \
+	feed_months \
+	feed_order \
 	hierarchy_scan \
 	readers \
 	rollup_snapshot \
+	rules_children \
+	rules_entities \
+	rules_escalation \
+	rules_settings \
+	rules_shares \
+	verbs_many \
+	verbs_merge \
+	verbs_reassign \
 	serializable
 ISOLATION_OPTS = --inputdir=$(srcdir)/test --outputdir=. \
 	--load-extension=hierarchy --encoding=UTF8 --no-locale

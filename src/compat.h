@@ -53,6 +53,24 @@
 	pg_proc_aclcheck((oid), (role), (mode))
 #endif
 
+/* 16: one function for the owner of every kind of object. */
+#if PG_VERSION_NUM >= 160000
+#define hg_relation_ownercheck(oid, role) \
+	object_ownercheck(RelationRelationId, (oid), (role))
+#else
+#define hg_relation_ownercheck(oid, role) \
+	pg_class_ownercheck((oid), (role))
+#endif
+
+/* 16: entries may go into summarizing indexes alone. */
+#if PG_VERSION_NUM >= 160000
+#define hg_insert_index_tuples(info, slot, estate) \
+	ExecInsertIndexTuples((info), (slot), (estate), false, false, NULL, NIL, false)
+#else
+#define hg_insert_index_tuples(info, slot, estate) \
+	ExecInsertIndexTuples((info), (slot), (estate), false, false, NULL, NIL)
+#endif
+
 /* 16: outer joins no longer need to be told apart here. */
 #if PG_VERSION_NUM >= 160000
 #define hg_build_expression_pathkey(root, expr, opno, rel) \
@@ -105,6 +123,22 @@
 #else
 #define hg_json_lexer(json, len) \
 	makeJsonLexContextCstringLen((json), (len), GetDatabaseEncoding(), true)
+#endif
+
+/* 17: asking for a lock can include stronger ones. */
+#if PG_VERSION_NUM >= 170000
+#define hg_lock_held(tag, mode)	LockHeldByMe((tag), (mode), false)
+#else
+#define hg_lock_held(tag, mode)	LockHeldByMe((tag), (mode))
+#endif
+
+/* 18: scans of indexes can count what they do. */
+#if PG_VERSION_NUM >= 180000
+#define hg_index_beginscan(heap, index, snapshot, nkeys) \
+	index_beginscan((heap), (index), (snapshot), NULL, (nkeys), 0)
+#else
+#define hg_index_beginscan(heap, index, snapshot, nkeys) \
+	index_beginscan((heap), (index), (snapshot), (nkeys), 0)
 #endif
 
 #endif							/* HIERARCHY_COMPAT_H */

@@ -13,6 +13,8 @@
 #include "utils/guc.h"
 
 int			hg_image_memory = 512 * 1024;
+char	   *hg_reason = NULL;
+char	   *hg_request = NULL;
 
 /*
  * hg_guc_init registers the settings.
@@ -27,6 +29,20 @@ hg_guc_init(void)
 							512 * 1024, 1024, MAX_KILOBYTES,
 							PGC_USERSET, GUC_UNIT_KB,
 							NULL, NULL, NULL);
+
+	DefineCustomStringVariable("hierarchy.reason",
+							   "Sets why changes of the directory are made, for change_log.",
+							   "Empty: no reason is given.",
+							   &hg_reason, "",
+							   PGC_USERSET, 0,
+							   NULL, NULL, NULL);
+
+	DefineCustomStringVariable("hierarchy.request",
+							   "Sets what asks for changes of the directory, for change_log.",
+							   "The number of a ticket, or whatever else identifies it; empty: nothing.",
+							   &hg_request, "",
+							   PGC_USERSET, 0,
+							   NULL, NULL, NULL);
 
 	MarkGUCPrefixReserved("hierarchy");
 }

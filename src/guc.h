@@ -11,6 +11,10 @@
 /* hierarchy.image_memory: kilobytes of images that a backend keeps. */
 extern int	hg_image_memory;
 
+/* hierarchy.reason and hierarchy.request: what change_log says of changes. */
+extern char *hg_reason;
+extern char *hg_request;
+
 extern void hg_guc_init(void);
 
 #endif							/* HIERARCHY_GUC_H */

@@ -9,6 +9,10 @@
 
 #include "am/am.h"
 #include "cache/cache.h"
+#include "directory/horizon.h"
+#include "directory/label.h"
+#include "directory/notify.h"
+#include "directory/rules.h"
 #include "fmgr.h"
 #include "guc.h"
 #include "planner/planner.h"
@@ -31,4 +35,8 @@ _PG_init(void)
 	hg_cache_init();
 	hg_acyclic_init();
 	hg_planner_init();
+	hg_label_init();
+	hg_deferred_init();
+	hg_horizon_init();
+	hg_notify_init();
 }

@@ -3,7 +3,10 @@
 --
 -- The tables belong to the owner of the extension (see 90_owners.sql).  What
 -- must hold for their rows beyond the checks below is watched by the triggers
--- of 30_rules.sql; who changed what is written by those of 40_audit.sql.
+-- of 30_rules.sql; who changed what is written by those of 40_audit.sql.  The
+-- triggers also watch references that a foreign key cannot: of an entity to the
+-- one it was merged into (a dump may restore them in any order), and of a
+-- relationship to its entities (a foreign key checks row by row).
 
 -- Checksums of outside identifiers
 
@@ -57,8 +60,6 @@ CREATE TABLE @extschema@.entity (
 	CONSTRAINT entity_entity_type_code_key UNIQUE (entity_type, code),
 	CONSTRAINT entity_entity_type_fkey FOREIGN KEY (entity_type)
 		REFERENCES @extschema@.entity_type (entity_type) ON UPDATE CASCADE,
-	CONSTRAINT entity_merged_into_fkey FOREIGN KEY (merged_into)
-		REFERENCES @extschema@.entity (entity_id),
 	CONSTRAINT entity_code_check CHECK (code <> '' AND code = pg_catalog.btrim(code)),
 	CONSTRAINT entity_status_check CHECK (status IN ('active', 'inactive', 'merged')),
 	CONSTRAINT entity_merged_into_check CHECK ((status = 'merged') = (merged_into IS NOT NULL) AND merged_into <> entity_id),

@@ -245,7 +245,7 @@ check_cycles(HgVerify *v, void *arg)
 				reported[cycle.entries[j]] = true;
 			cycles++;
 			hg_verify_report(v, "graph has a cycle", "%s",
-							 hg_cycle_text(q.layout, view.g, entry.child, &cycle));
+							 hg_cycle_text(q.layout, NULL, view.g, entry.child, &cycle));
 		}
 	}
 	hg_query_close(&q);

@@ -20,6 +20,7 @@
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_namespace.h"
 #include "compat.h"
+#include "directory/restore.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -293,6 +294,26 @@ hg_resolve_graph_relation(Oid relid)
 }
 
 /*
+ * hg_named_graph finds the graph of a table that bears a name; if none does, the
+ * one that there is.
+ */
+Oid
+hg_named_graph(Oid relid, const char *name)
+{
+	List	   *valid;
+	List	   *invalid;
+	ListCell   *lc;
+
+	hgraph_indexes(relid, &valid, &invalid);
+	foreach(lc, valid)
+	{
+		if (strcmp(get_rel_name(lfirst_oid(lc)), name) == 0)
+			return lfirst_oid(lc);
+	}
+	return list_length(valid) == 1 ? linitial_oid(valid) : InvalidOid;
+}
+
+/*
  * has_graph: is this an hgraph index, or a table with at least one?
  */
 static bool
@@ -318,6 +339,10 @@ has_graph(Oid relid)
  *
  * A relation on search_path that has nothing to do with graphs does not hide
  * one in schema hierarchy: a table of facts may bear the name of a hierarchy.
+ *
+ * A dump loads rows before it makes indexes.  So while one is restored, the
+ * name of a hierarchy's graph that is yet to come stands for none; the event
+ * trigger of graph_column.c puts it right.
  */
 Oid
 hg_resolve_graph_name(const char *name)
@@ -336,6 +361,9 @@ hg_resolve_graph_name(const char *name)
 			relid = other;
 	}
 
+	if (!OidIsValid(relid) && rv->schemaname != NULL &&
+		strcmp(rv->schemaname, HG_SCHEMA) == 0 && hg_restoring_session())
+		return InvalidOid;
 	if (!OidIsValid(relid))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),

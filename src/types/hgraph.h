@@ -19,6 +19,12 @@ extern Oid	hg_resolve_graph_name(const char *name);
 extern Oid	hg_resolve_graph_relation(Oid relid);
 
 /*
+ * The valid graph of a table that bears the name; if none does, the only one
+ * that there is, or InvalidOid.
+ */
+extern Oid	hg_named_graph(Oid relid, const char *name);
+
+/*
  * Makes sure that an OID is that of a usable hgraph index.  Errors: 42P01 it
  * does not exist, 42809 it is something else or partitioned, 55000 it is
  * invalid.

@@ -61,6 +61,9 @@
 #define DOTS		"..."
 #define DOTS_UTF8	"\342\200\246"
 
+/* What a table's users call a node; NULL, or returns NULL: its key. */
+hg_node_text_hook_type hg_node_text_hook = NULL;
+
 /*
  * hg_key_text renders a key.
  */
@@ -93,14 +96,18 @@ hg_key_text(const HgLayout *layout, const HgKey *key)
 }
 
 /*
- * key_text renders the key of a node.
+ * key_text renders the key of a node; or rather what the table's users call
+ * it, where heap is given and a hook knows.
  */
 static char *
-key_text(const HgLayout *layout, const HgGraph *graph, uint32 node)
+key_text(const HgLayout *layout, Relation heap, const HgGraph *graph, uint32 node)
 {
 	HgKey		key = hg_graph_key(graph, node);
+	char	   *text = NULL;
 
-	return hg_key_text(layout, &key);
+	if (heap != NULL && hg_node_text_hook != NULL)
+		text = hg_node_text_hook(heap, &key);
+	return text != NULL ? text : hg_key_text(layout, &key);
 }
 
 /*
@@ -108,8 +115,8 @@ key_text(const HgLayout *layout, const HgGraph *graph, uint32 node)
  * child again.  Of a long one only the ends, and how many edges it has.
  */
 char *
-hg_cycle_text(const HgLayout *layout, const HgGraph *graph, uint32 child,
-			  const HgCycle *cycle)
+hg_cycle_text(const HgLayout *layout, Relation heap, const HgGraph *graph,
+			  uint32 child, const HgCycle *cycle)
 {
 	const char *arrow = GetDatabaseEncoding() == PG_UTF8 ? ARROW_UTF8 : ARROW;
 	const char *dots = GetDatabaseEncoding() == PG_UTF8 ? DOTS_UTF8 : DOTS;
@@ -117,7 +124,7 @@ hg_cycle_text(const HgLayout *layout, const HgGraph *graph, uint32 child,
 	StringInfoData text;
 
 	initStringInfo(&text);
-	appendStringInfoString(&text, key_text(layout, graph, child));
+	appendStringInfoString(&text, key_text(layout, heap, graph, child));
 	for (uint32 i = 0; i < cycle->len; i++)
 	{
 		HgEntry		e;
@@ -128,9 +135,9 @@ hg_cycle_text(const HgLayout *layout, const HgGraph *graph, uint32 child,
 			i = cycle->len - SHOW_ENDS;
 		}
 		hg_graph_entry(graph, cycle->entries[i], &e);
-		appendStringInfo(&text, "%s%s", arrow, key_text(layout, graph, e.child));
+		appendStringInfo(&text, "%s%s", arrow, key_text(layout, heap, graph, e.child));
 	}
-	appendStringInfo(&text, "%s%s", arrow, key_text(layout, graph, child));
+	appendStringInfo(&text, "%s%s", arrow, key_text(layout, heap, graph, child));
 	if (edges > SHOW_EDGES)
 		appendStringInfo(&text, " (%u edges)", edges);
 	return text.data;
@@ -165,12 +172,12 @@ report_cycle(const HgLayout *layout, Relation heap, Relation index,
 			 show ?
 			 (building ?
 			  errdetail("The rows form the cycle %s.",
-						hg_cycle_text(layout, graph, child, cycle)) :
+						hg_cycle_text(layout, heap, graph, child, cycle)) :
 			  errdetail("The row would close the cycle %s.",
-						hg_cycle_text(layout, graph, child, cycle))) :
+						hg_cycle_text(layout, heap, graph, child, cycle))) :
 			 errdetail("The row makes \"%s\" the parent of \"%s\", which is the same node or above it.",
-					   key_text(layout, graph, parent),
-					   key_text(layout, graph, child)),
+					   key_text(layout, NULL, graph, parent),
+					   key_text(layout, NULL, graph, child)),
 			 errtableconstraint(heap, RelationGetRelationName(index))));
 }
 

@@ -1,0 +1,19 @@
+/*-------------------------------------------------------------------------
+ *
+ * restore.h
+ *	  Is a dump being restored?
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef HIERARCHY_RESTORE_H
+#define HIERARCHY_RESTORE_H
+
+#include "utils/rel.h"
+
+/* Has the session the settings that a dump makes? */
+extern bool hg_restoring_session(void);
+
+/* Would rows added to this table now be those of a dump? */
+extern bool hg_restoring(Relation rel);
+
+#endif							/* HIERARCHY_RESTORE_H */
