@@ -1,28 +1,26 @@
--- From the list as it came (raw_nodes, raw_edges, raw_facts) to the tables of
--- the demo.  Variable tidy: 1 for our own list, whose codes may be spelled in
--- any case and with stray blanks; 0 for lists whose keys are to be left alone.
+-- From the list as it came (raw_nodes, raw_edges, raw_facts) to rows that the
+-- directory takes: listed_entity, listed_relationship, listed_fact.  Variable
+-- tidy: 1 for our own list, whose codes may be spelled in any case and with
+-- stray blanks; 0 for lists whose keys are to be left alone.
 \set ON_ERROR_STOP on
 SET client_min_messages = warning;
 
-CREATE TABLE entity (
-    id text PRIMARY KEY,
+CREATE TABLE listed_entity (
+    code text PRIMARY KEY,
     name text NOT NULL,
-    type text NOT NULL
+    entity_type text NOT NULL
 );
-CREATE TABLE kind (
-    id int PRIMARY KEY,
-    name text NOT NULL
-);
-CREATE TABLE affiliation (
-    parent_id text,
-    child_id text NOT NULL,
+CREATE TABLE listed_relationship (
+    line bigint,
+    parent text NOT NULL,
+    child text NOT NULL,
+    relationship_type text,
     share numeric,
-    is_primary boolean NOT NULL DEFAULT false,
-    kind int,
-    valid daterange
+    is_primary boolean NOT NULL,
+    valid daterange NOT NULL
 );
-CREATE TABLE fact (
-    node text,
+CREATE TABLE listed_fact (
+    code text,
     quantity numeric NOT NULL
 );
 CREATE TABLE cleaning (
@@ -50,15 +48,15 @@ CREATE FUNCTION clean_name(name text) RETURNS text IMMUTABLE LANGUAGE sql
 CREATE FUNCTION clean_key(key text) RETURNS text IMMUTABLE LANGUAGE sql
     RETURN nullif(btrim(key), '');
 CREATE FUNCTION clean_type(type text) RETURNS text IMMUTABLE LANGUAGE sql
-    RETURN btrim(type);
+    RETURN nullif(btrim(type), '');
 CREATE FUNCTION clean_name(name text) RETURNS text IMMUTABLE LANGUAGE sql
-    RETURN btrim(name);
+    RETURN nullif(btrim(name), '');
 \endif
 
 -- '25%', '0,25' and '0.25' are the same share.
 CREATE FUNCTION clean_share(share text) RETURNS numeric IMMUTABLE LANGUAGE sql
-    RETURN replace(replace(nullif(btrim(share), ''), ',', '.'), '%', '')::numeric
-        / CASE WHEN share LIKE '%\%%' THEN 100 ELSE 1 END;
+    RETURN trim_scale(replace(replace(nullif(btrim(share), ''), ',', '.'), '%', '')::numeric
+        / CASE WHEN share LIKE '%\%%' THEN 100 ELSE 1 END);
 
 -- Entities: one row a code; of several spellings the best-looking name.
 INSERT INTO cleaning (finding, rows)
@@ -69,104 +67,147 @@ INSERT INTO cleaning (finding, rows)
 SELECT '  code in odd case or with stray blanks: put right', count(*)
 FROM raw_nodes WHERE id <> clean_key(id);
 INSERT INTO cleaning (finding, rows)
-SELECT '  listed before: merged', count(*) - count(DISTINCT clean_key(id))
+SELECT '  listed before: taken once', count(*) - count(DISTINCT clean_key(id))
 FROM raw_nodes WHERE clean_key(id) IS NOT NULL;
 
-INSERT INTO entity (id, name, type)
+INSERT INTO listed_entity (code, name, entity_type)
 SELECT DISTINCT ON (clean_key(id))
     clean_key(id), coalesce(clean_name(name), clean_key(id)), coalesce(clean_type(type), 'unknown')
 FROM raw_nodes
 WHERE clean_key(id) IS NOT NULL
 ORDER BY clean_key(id), name IN (upper(name), lower(name)), line;
 
--- Affiliations.  Lists differ in their columns, hence the detour over jsonb.
+-- Relationships.  Lists differ in their columns, hence the detour over jsonb.
 -- Lines that differ in their weight only are parts of one holding, not copies.
 CREATE TEMP TABLE edge AS
-SELECT line, clean_key(parent) AS parent_id, clean_key(child) AS child_id,
-    clean_share(coalesce(r ->> 'share', r ->> 'weight')) AS share,
-    lower(btrim(r ->> 'primary')) IN ('y', 'yes', '1', 't', 'true') IS TRUE AS is_primary,
-    nullif(r ->> 'type', '') AS kind,
-    CASE WHEN r ->> 'valid_from' <> '' OR r ->> 'valid_to' <> '' THEN
-        daterange(nullif(r ->> 'valid_from', '')::date, nullif(r ->> 'valid_to', '')::date)
-    END AS valid,
+SELECT line, parent, child, share, is_primary, kind,
+    CASE WHEN first_day < last_day OR first_day IS NULL OR last_day IS NULL
+        THEN daterange(first_day, last_day) END AS valid,
     CASE
-        WHEN clean_key(child) IS NULL THEN '  without a child: left out'
-        WHEN clean_key(parent) = clean_key(child) THEN '  its own parent: left out'
-        WHEN NOT EXISTS (SELECT FROM entity e WHERE e.id = clean_key(child))
-            THEN '  child that nobody knows: left out'
-        WHEN clean_key(parent) IS NOT NULL
-            AND NOT EXISTS (SELECT FROM entity e WHERE e.id = clean_key(parent))
-            THEN '  parent that nobody knows: child kept, without parent'
-        WHEN row_number() OVER (PARTITION BY clean_key(parent), clean_key(child),
-                r ->> 'type', r ->> 'weight', r ->> 'valid_from', r ->> 'valid_to' ORDER BY line) > 1
-            THEN '  the same affiliation again: left out'
+        WHEN child IS NULL THEN '  without a child: left out'
+        WHEN parent IS NULL THEN '  without a parent: a top, no relationship'
+        WHEN parent = child THEN '  its own parent: left out'
+        WHEN NOT EXISTS (SELECT FROM listed_entity e WHERE e.code = child)
+            OR NOT EXISTS (SELECT FROM listed_entity e WHERE e.code = parent)
+            THEN '  parent or child that nobody knows: left out'
+        WHEN first_day >= last_day THEN '  ends before it begins: left out'
+        WHEN row_number() OVER (PARTITION BY parent, child, kind, weight, first_day, last_day ORDER BY line) > 1
+            THEN '  the same relationship again: left out'
     END AS problem
-FROM raw_edges, to_jsonb(raw_edges) AS r;
+FROM (
+    SELECT line, clean_key(parent) AS parent, clean_key(child) AS child,
+        clean_share(coalesce(r ->> 'share', r ->> 'weight')) AS share, r ->> 'weight' AS weight,
+        lower(btrim(r ->> 'primary')) IN ('y', 'yes', '1', 't', 'true') IS TRUE AS is_primary,
+        nullif(btrim(r ->> 'type'), '') AS kind,
+        nullif(r ->> 'valid_from', '')::date AS first_day, nullif(r ->> 'valid_to', '')::date AS last_day
+    FROM raw_edges, to_jsonb(raw_edges) AS r
+) e;
 
 INSERT INTO cleaning (finding, rows)
-SELECT 'affiliation lines read', count(*) FROM edge;
+SELECT 'relationship lines read', count(*) FROM edge;
 INSERT INTO cleaning (finding, rows)
 SELECT problem, count(*) FROM edge WHERE problem IS NOT NULL GROUP BY problem ORDER BY problem;
-
-UPDATE edge SET parent_id = NULL WHERE problem LIKE '  parent%';
-DELETE FROM edge WHERE problem NOT LIKE '  parent%';
+DELETE FROM edge WHERE problem IS NOT NULL;
 
 -- Percent without the sign.
-UPDATE edge SET share = share / 100 WHERE (SELECT max(share) FROM edge) > 1.5;
+UPDATE edge SET share = trim_scale(share / 100) WHERE (SELECT max(share) FROM edge) > 1.5;
+
+-- The directory has one relationship of the same two on a day.
+INSERT INTO listed_relationship (line, parent, child, relationship_type, share, is_primary, valid)
+SELECT min(line), parent, child, (array_agg(kind ORDER BY line))[1], sum(share), bool_or(is_primary), valid
+FROM edge GROUP BY parent, child, valid;
+INSERT INTO cleaning (finding, rows)
+SELECT '  of the same two on the same days: joined', (SELECT count(*) FROM edge) - count(*)
+FROM listed_relationship;
+WITH dropped AS (
+    DELETE FROM listed_relationship l
+    USING listed_relationship o
+    WHERE o.parent = l.parent AND o.child = l.child AND o.valid && l.valid AND o.line < l.line
+    RETURNING 1
+)
+INSERT INTO cleaning (finding, rows)
+SELECT '  of the same two on some of the same days: left out', count(*) FROM dropped;
+WITH second AS (
+    UPDATE listed_relationship l SET is_primary = false
+    FROM listed_relationship o
+    WHERE l.is_primary AND o.is_primary AND o.child = l.child AND o.valid && l.valid AND o.line < l.line
+    RETURNING 1
+)
+INSERT INTO cleaning (finding, rows)
+SELECT '  second primary parent: secondary now', count(*) FROM second;
+WITH blanked AS (
+    UPDATE listed_relationship SET share = NULL WHERE share NOT BETWEEN 0 AND 1 RETURNING 1
+)
+INSERT INTO cleaning (finding, rows)
+SELECT '  share beyond 100 %: not stated now', count(*) FROM blanked;
+
+-- What closes a cycle is left out: line by line, if the list as a whole is
+-- refused.
+CREATE EXTENSION hierarchy;
+CREATE TEMP TABLE checked (parent text, child text, valid daterange);
+CREATE INDEX ON checked USING hgraph (parent, child) INCLUDE (valid) WITH (validity = 'valid');
+DO $$
+DECLARE
+    r record;
+    n bigint := 0;
+BEGIN
+    INSERT INTO checked SELECT parent, child, valid FROM listed_relationship;
+EXCEPTION WHEN check_violation THEN
+    FOR r IN SELECT * FROM listed_relationship ORDER BY line LOOP
+        BEGIN
+            INSERT INTO checked VALUES (r.parent, r.child, r.valid);
+        EXCEPTION WHEN check_violation THEN
+            DELETE FROM listed_relationship WHERE line = r.line;
+            n := n + 1;
+        END;
+    END LOOP;
+    INSERT INTO cleaning (finding, rows) VALUES ('  closes a cycle: left out', n);
+END
+$$;
+DROP TABLE checked;
 
 \if :tidy
 -- Who has no share on any of his lines belongs to his parent entirely.
-UPDATE edge SET share = 1
-WHERE parent_id IS NOT NULL
-    AND NOT EXISTS (SELECT FROM edge o WHERE o.child_id = edge.child_id AND o.share IS NOT NULL);
+UPDATE listed_relationship l SET share = 1
+WHERE NOT EXISTS (SELECT FROM listed_relationship o WHERE o.child = l.child AND o.share IS NOT NULL);
 
+-- The largest share takes what rounding leaves.
 WITH wrong AS (
-    SELECT child_id, sum(share) AS total FROM edge
-    WHERE valid IS NULL GROUP BY child_id HAVING sum(share) <> 1
+    SELECT child, sum(share) AS total FROM listed_relationship
+    WHERE valid = '(,)' GROUP BY child HAVING sum(share) <> 1
 ), scaled AS (
-    UPDATE edge SET share = round(share / total, 4)
-    FROM wrong WHERE wrong.child_id = edge.child_id RETURNING 1
+    SELECT line, round(share / total, 4) AS share,
+        1 - sum(round(share / total, 4)) OVER (PARTITION BY child) AS missing,
+        row_number() OVER (PARTITION BY child ORDER BY share DESC, line) AS place
+    FROM wrong JOIN listed_relationship USING (child)
+), put AS (
+    UPDATE listed_relationship l
+    SET share = trim_scale(s.share + CASE WHEN place = 1 THEN missing ELSE 0 END)
+    FROM scaled s WHERE s.line = l.line RETURNING 1
 )
 INSERT INTO cleaning (finding, rows)
-SELECT '  shares of a child not adding up to 100 %: scaled', count(*) FROM scaled;
+SELECT '  shares of a child not adding up to 100 %: scaled', count(*) FROM put;
 \endif
 
-INSERT INTO kind (id, name)
-SELECT row_number() OVER (ORDER BY kind), kind
-FROM (SELECT DISTINCT kind FROM edge WHERE kind IS NOT NULL) k;
-
-INSERT INTO affiliation (parent_id, child_id, share, is_primary, kind, valid)
-SELECT parent_id, child_id, share, is_primary, kind.id, valid
-FROM edge LEFT JOIN kind ON kind.name = edge.kind
-ORDER BY line;
-
--- Entities that no line mentions, or only for some days, are nodes always: a
--- row without a parent says so.
-INSERT INTO affiliation (child_id)
-SELECT id FROM entity
-EXCEPT (SELECT parent_id FROM affiliation WHERE valid IS NULL
-    UNION ALL SELECT child_id FROM affiliation WHERE valid IS NULL);
-
 -- Facts: their own file, or a number beside the entity.
-INSERT INTO fact (node, quantity)
+INSERT INTO listed_fact (code, quantity)
 SELECT clean_key(node), quantity::numeric FROM raw_facts
 UNION ALL
 SELECT clean_key(id), figure::numeric
 FROM raw_nodes, to_jsonb(raw_nodes) AS r,
     coalesce(r ->> 'beds', r ->> 'mw', r ->> 'value') AS figure
-WHERE figure ~ '^-?[0-9.]+$';
+WHERE figure ~ '^-?[0-9]*\.?[0-9]+$';
 
 -- A list without figures: every entity counts one.
-INSERT INTO fact (node, quantity)
-SELECT id, 1 FROM entity WHERE NOT EXISTS (SELECT FROM fact);
+INSERT INTO listed_fact (code, quantity)
+SELECT code, 1 FROM listed_entity WHERE NOT EXISTS (SELECT FROM listed_fact);
 
 INSERT INTO cleaning (finding, rows)
-SELECT 'facts read', count(*) FROM fact;
+SELECT 'facts read', count(*) FROM listed_fact;
 INSERT INTO cleaning (finding, rows)
 SELECT '  of entities that nobody knows: kept, shown apart', count(*)
-FROM fact WHERE NOT EXISTS (SELECT FROM entity WHERE id = node);
+FROM listed_fact f WHERE NOT EXISTS (SELECT FROM listed_entity e WHERE e.code = f.code);
 DELETE FROM cleaning WHERE rows = 0 AND finding LIKE '  %';
 
-CREATE EXTENSION hierarchy;
 ALTER DATABASE demo SET search_path = public, hierarchy;
 ANALYZE;

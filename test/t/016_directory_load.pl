@@ -14,6 +14,8 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time usleep);
 
+plan skip_all => 'no pgbench here' if !grep { -x "$_/pgbench" } split /:/, $ENV{PATH};
+
 my $seconds = $ENV{HIERARCHY_LOAD_SECONDS} || 8;
 my $clients = $ENV{HIERARCHY_LOAD_CLIENTS} || 2;
 my $seed = seed();
