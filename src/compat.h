@@ -71,6 +71,15 @@
 	ExecInsertIndexTuples((info), (slot), (estate), false, false, NULL, NIL)
 #endif
 
+/* 16: rows to check anew know their result relations. */
+#if PG_VERSION_NUM >= 160000
+#define hg_evalplanqual_init(epq, estate) \
+	EvalPlanQualInit((epq), (estate), NULL, NIL, -1, NIL)
+#else
+#define hg_evalplanqual_init(epq, estate) \
+	EvalPlanQualInit((epq), (estate), NULL, NIL, -1)
+#endif
+
 /* 16: outer joins no longer need to be told apart here. */
 #if PG_VERSION_NUM >= 160000
 #define hg_build_expression_pathkey(root, expr, opno, rel) \

@@ -1,5 +1,20 @@
 \echo Use "CREATE EXTENSION hierarchy" to load this file. \quit
 
+-- Of a trusted extension a superuser runs this script, with the schema on his
+-- search_path.  So what it calls is qualified, or a perfect match in pg_catalog;
+-- and nobody may have left functions here for it, or for ours, to find.
+DO $$
+BEGIN
+	IF EXISTS (SELECT FROM pg_catalog.pg_proc p WHERE p.pronamespace = '@extschema@'::regnamespace::oid)
+		OR EXISTS (SELECT FROM pg_catalog.pg_operator o WHERE o.oprnamespace = '@extschema@'::regnamespace::oid)
+	THEN
+		RAISE EXCEPTION 'schema "@extschema@" contains functions or operators'
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				HINT = 'Drop them, or let CREATE EXTENSION make the schema.';
+	END IF;
+END
+$$;
+
 -- Everybody may call the functions; they show what the caller may read.
 GRANT USAGE ON SCHEMA @extschema@ TO PUBLIC;
 

@@ -82,7 +82,7 @@ CREATE TABLE @extschema@.identifier_scheme (
 	CONSTRAINT identifier_scheme_pkey PRIMARY KEY (scheme),
 	CONSTRAINT identifier_scheme_scheme_check CHECK (scheme <> '' AND scheme = pg_catalog.btrim(scheme))
 );
-COMMENT ON TABLE @extschema@.identifier_scheme IS 'schemes of outside identifiers: DUNS, NPI, LEI and your own';
+COMMENT ON TABLE @extschema@.identifier_scheme IS 'what is known of schemes of outside identifiers; others need no row here';
 COMMENT ON COLUMN @extschema@.identifier_scheme.scheme IS 'name of the scheme';
 COMMENT ON COLUMN @extschema@.identifier_scheme.description IS 'who issues it, what it identifies';
 COMMENT ON COLUMN @extschema@.identifier_scheme.pattern IS 'regular expression that its values match as a whole; NULL: any';
@@ -97,8 +97,6 @@ CREATE TABLE @extschema@.identifier (
 	value text NOT NULL,
 	entity_id bigint NOT NULL,
 	CONSTRAINT identifier_pkey PRIMARY KEY (scheme, value),
-	CONSTRAINT identifier_scheme_fkey FOREIGN KEY (scheme)
-		REFERENCES @extschema@.identifier_scheme (scheme) ON UPDATE CASCADE,
 	CONSTRAINT identifier_entity_id_fkey FOREIGN KEY (entity_id)
 		REFERENCES @extschema@.entity (entity_id),
 	CONSTRAINT identifier_value_check CHECK (value <> '' AND value = pg_catalog.btrim(value)),
@@ -108,7 +106,7 @@ CREATE TABLE @extschema@.identifier (
 );
 CREATE INDEX identifier_entity_id_idx ON @extschema@.identifier (entity_id);
 COMMENT ON TABLE @extschema@.identifier IS 'outside identifiers of entities, any number for each';
-COMMENT ON COLUMN @extschema@.identifier.scheme IS 'who issued the identifier';
+COMMENT ON COLUMN @extschema@.identifier.scheme IS 'who issued the identifier: DUNS, NPI, LEI, or any other scheme';
 COMMENT ON COLUMN @extschema@.identifier.value IS 'the identifier, unique in its scheme';
 COMMENT ON COLUMN @extschema@.identifier.entity_id IS 'the entity that it identifies';
 
@@ -196,7 +194,7 @@ CREATE TABLE @extschema@.relationship (
 	valid daterange NOT NULL DEFAULT '(,)',
 	label integer GENERATED ALWAYS AS (@extschema@.relationship_label(relationship_type)) STORED,
 	CONSTRAINT relationship_self_check CHECK (parent_id <> child_id),
-	CONSTRAINT relationship_share_check CHECK (share >= 0 AND share <= 1),
+	CONSTRAINT relationship_share_check CHECK (share >= 0::numeric AND share <= 1::numeric),
 	CONSTRAINT relationship_attributes_check CHECK (pg_catalog.jsonb_typeof(attributes) = 'object'),
 	CONSTRAINT relationship_valid_check CHECK (NOT pg_catalog.isempty(valid))
 ) PARTITION BY LIST (hierarchy_id);
@@ -267,4 +265,6 @@ SELECT pg_catalog.pg_extension_config_dump('@extschema@.relationship_type', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.hierarchy', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.hierarchy_hierarchy_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.relationship_rule', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.relationship', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.change_log', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.change_log_change_id_seq', '');

@@ -18,7 +18,7 @@ COMMENT ON FUNCTION @extschema@.keep_log() IS
 
 CREATE FUNCTION @extschema@.add_audit_triggers(target regclass) RETURNS void
 LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
-SET search_path = pg_catalog, @extschema@, pg_temp
+SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	EXECUTE format('CREATE TRIGGER _audit_insert AFTER INSERT ON %s
@@ -56,7 +56,7 @@ FROM pg_catalog.unnest('{
 
 CREATE FUNCTION @extschema@.protect_log(target regclass) RETURNS void
 LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
-SET search_path = pg_catalog, @extschema@, pg_temp
+SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	EXECUTE format('CREATE TRIGGER keep_log BEFORE UPDATE OR DELETE OR TRUNCATE ON %s
@@ -76,15 +76,9 @@ COMMENT ON FUNCTION @extschema@.protect_log(regclass) IS
 
 SELECT @extschema@.protect_log('@extschema@.change_log');
 
-CREATE FUNCTION @extschema@.attach_to_log(partition regclass, lower timestamptz, upper timestamptz) RETURNS void
-LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'hgraph_attach_log';
-COMMENT ON FUNCTION @extschema@.attach_to_log(regclass, timestamptz, timestamptz) IS
-'internal: makes a new table a partition of change_log, even while the session is reading that';
-
 CREATE FUNCTION @extschema@.add_change_log_partition(at timestamptz) RETURNS regclass
 LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
-SET search_path = pg_catalog, @extschema@, pg_temp
+SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 SET datestyle = 'ISO'
 AS $$
@@ -117,13 +111,9 @@ BEGIN
 		EXECUTE format('CREATE TABLE %s (LIKE @extschema@.change_log INCLUDING ALL)', partition);
 		EXECUTE format('ALTER TABLE %s OWNER TO %s', partition, owner);
 		EXECUTE format('ALTER TABLE @extschema@.change_log ATTACH PARTITION %s %s', partition, bounds);
-	EXCEPTION WHEN object_in_use THEN
-		-- a query of this session is reading the log at this moment
-		EXECUTE format('CREATE TABLE %s (LIKE @extschema@.change_log INCLUDING ALL)', partition);
-		EXECUTE format('ALTER TABLE %s OWNER TO %s', partition, owner);
-		PERFORM @extschema@.attach_to_log(partition::regclass, lower, upper);
-	WHEN invalid_object_definition THEN
-		-- somebody has partitions of his own, which cover a part of the month
+	EXCEPTION WHEN object_in_use OR invalid_object_definition THEN
+		-- A query of this session is reading the log at this moment; or somebody
+		-- has partitions of his own, which cover a part of the month.
 		RETURN NULL;
 	END;
 	EXECUTE format('COMMENT ON TABLE %s IS %L', partition,
@@ -141,7 +131,7 @@ COMMENT ON FUNCTION @extschema@.add_change_log_partition(timestamptz) IS
 
 CREATE FUNCTION @extschema@.prepare_change_log(months integer DEFAULT 3) RETURNS void
 LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
-SET search_path = pg_catalog, @extschema@, pg_temp
+SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	FOR n IN 0 .. months LOOP

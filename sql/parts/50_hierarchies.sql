@@ -281,6 +281,7 @@ CREATE FUNCTION @extschema@.drop_hierarchy(name text, force boolean DEFAULT fals
 RETURNS void
 LANGUAGE plpgsql VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, @extschema@, pg_temp
+SET row_security = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -294,6 +295,14 @@ BEGIN
 	-- the order of every other statement: the root first
 	LOCK TABLE ONLY relationship IN ACCESS EXCLUSIVE MODE;
 	EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', partition);
+	IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') AND pg_relation_size(partition) > 0 THEN
+		-- rows newer than its snapshot would go without a word in the log
+		RAISE invalid_transaction_state USING
+			MESSAGE = format('hierarchy "%s" cannot be dropped in a transaction of isolation level %s', h.name,
+				upper(current_setting('transaction_isolation'))),
+			DETAIL = 'Its snapshot may be older than relationships of the hierarchy.',
+			HINT = 'Use READ COMMITTED.';
+	END IF;
 	SELECT count(*) INTO n FROM relationship r WHERE r.hierarchy_id = h.hierarchy_id;
 	IF n > 0 AND force IS NOT TRUE THEN
 		RAISE dependent_objects_still_exist USING
@@ -301,6 +310,12 @@ BEGIN
 			HINT = 'To drop them too: drop_hierarchy(name, force => true).';
 	END IF;
 	DELETE FROM relationship r WHERE r.hierarchy_id = h.hierarchy_id;
+	-- what is not deleted would go without a word in the log
+	IF EXISTS (SELECT FROM relationship r WHERE r.hierarchy_id = h.hierarchy_id) THEN
+		RAISE object_not_in_prerequisite_state USING
+			MESSAGE = format('relationships of hierarchy "%s" could not be deleted', h.name),
+			HINT = 'A trigger of yours keeps them.';
+	END IF;
 	-- a table cannot be dropped while checks of its rows are still to come
 	FOR late IN
 		SELECT t.tgname FROM pg_trigger t WHERE t.tgrelid = partition AND t.tginitdeferred
@@ -331,6 +346,11 @@ BEGIN
 	h := find_hierarchy(rename_hierarchy.name);
 	PERFORM check_hierarchy_name(new_name);
 	graph := find_graph(h.hierarchy_id, h.name)::regclass;
+	IF graph IS NULL THEN
+		-- dropped since this transaction's snapshot was taken
+		RAISE serialization_failure USING
+			MESSAGE = format('could not rename hierarchy "%s" due to concurrent update', h.name);
+	END IF;
 	EXECUTE format('ALTER INDEX %s RENAME TO %I', graph, new_name);
 	EXECUTE format('COMMENT ON TABLE @extschema@.relationship_%s IS %L', h.hierarchy_id,
 		format('relationships of hierarchy "%s"', new_name));
@@ -423,7 +443,7 @@ COMMENT ON FUNCTION @extschema@.fill_graphs() IS
 -- Before version 17, REINDEX fires no event trigger.
 DO $$
 BEGIN
-	EXECUTE format('CREATE EVENT TRIGGER hierarchy_graphs ON ddl_command_end WHEN TAG IN (%s) '
+	EXECUTE pg_catalog.format('CREATE EVENT TRIGGER hierarchy_graphs ON ddl_command_end WHEN TAG IN (%s) '
 		'EXECUTE FUNCTION @extschema@.fill_graphs()',
 		CASE WHEN pg_catalog.current_setting('server_version_num')::integer >= 170000
 			THEN $t$'CREATE INDEX', 'ALTER TABLE', 'REINDEX'$t$ ELSE $t$'CREATE INDEX', 'ALTER TABLE'$t$ END);

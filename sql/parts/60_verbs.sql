@@ -90,7 +90,9 @@ BEGIN
 		id := survivor;
 	END LOOP;
 
-	IF EXISTS (SELECT FROM identifier_scheme s WHERE s.scheme = scheme_or_type) THEN
+	IF EXISTS (SELECT FROM identifier_scheme s WHERE s.scheme = scheme_or_type)
+		OR EXISTS (SELECT FROM identifier i WHERE i.scheme = scheme_or_type)
+	THEN
 		RAISE no_data_found USING
 			MESSAGE = format('no entity has the %s "%s"', scheme_or_type, entity_id.value),
 			HINT = 'Add it with add_identifier, or look the entity up by its type and code.';
@@ -131,12 +133,6 @@ BEGIN
 			jsonb_array_elements_text(CASE jsonb_typeof(i.value) WHEN 'array' THEN i.value
 				ELSE jsonb_build_array(i.value) END) v
 	LOOP
-		IF NOT EXISTS (SELECT FROM identifier_scheme s WHERE s.scheme = item.scheme) THEN
-			RAISE foreign_key_violation USING
-				MESSAGE = format('identifier scheme "%s" does not exist', item.scheme),
-				HINT = format('INSERT INTO @extschema@.identifier_scheme (scheme) VALUES (%L);', item.scheme),
-				SCHEMA = '@extschema@', TABLE = 'identifier', CONSTRAINT = 'identifier_scheme_fkey';
-		END IF;
 		IF (item.scheme, false) IN (('DUNS', is_duns(item.value)), ('NPI', is_npi(item.value)), ('LEI', is_lei(item.value))) THEN
 			RAISE check_violation USING
 				MESSAGE = format('"%s" is not a valid %s', item.value, item.scheme),
@@ -980,7 +976,9 @@ DECLARE
 	days date[];
 	n bigint;
 BEGIN
-	IF jsonb_typeof(moves) IS DISTINCT FROM 'array' THEN
+	IF moves IS NULL THEN
+		RAISE null_value_not_allowed USING MESSAGE = 'moves must not be NULL';
+	ELSIF jsonb_typeof(moves) <> 'array' THEN
 		RAISE invalid_parameter_value USING
 			MESSAGE = 'moves are not a JSON array',
 			HINT = 'Write [{"child": number, "from": number, "to": number, "effective": "day"}, ...]; from and effective may be left out.';
@@ -988,15 +986,18 @@ BEGIN
 	SELECT m.value INTO wrong
 	FROM jsonb_array_elements(moves) m
 	WHERE jsonb_typeof(m.value) <> 'object'
-		OR NOT m.value ?& ARRAY['child', 'to']
-		OR m.value - ARRAY['child', 'from', 'to', 'effective'] <> '{}'
+		OR NOT m.value ? 'child' OR NOT m.value ?| ARRAY['to', 'to_parent']
+		OR m.value ?& ARRAY['from', 'from_parent'] OR m.value ?& ARRAY['to', 'to_parent']
+		OR m.value - ARRAY['child', 'from', 'from_parent', 'to', 'to_parent', 'effective'] <> '{}'
+		OR concat_ws(' ', m.value->>'child', m.value->>'from', m.value->>'from_parent', m.value->>'to', m.value->>'to_parent') ~ '[^0-9 -]'
 	LIMIT 1;
 	IF FOUND THEN
 		RAISE invalid_parameter_value USING
 			MESSAGE = format('move %s cannot be read', wrong),
 			HINT = 'Write {"child": number, "from": number, "to": number, "effective": "day"}; from and effective may be left out.';
 	END IF;
-	SELECT array_agg((m->>'child')::bigint), array_agg((m->>'from')::bigint), array_agg((m->>'to')::bigint),
+	SELECT array_agg((m->>'child')::bigint), array_agg(coalesce(m->>'from', m->>'from_parent')::bigint),
+		array_agg(coalesce(m->>'to', m->>'to_parent')::bigint),
 		array_agg(coalesce((m->>'effective')::date, day))
 	INTO children, from_parents, to_parents, days
 	FROM jsonb_array_elements(moves) m;
@@ -1064,7 +1065,9 @@ RETURNS bigint
 LANGUAGE plpgsql VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS $$
 BEGIN
-	IF moves OPERATOR(pg_catalog.~) '^\s*[[{]' THEN
+	IF moves IS NULL THEN
+		RAISE null_value_not_allowed USING MESSAGE = 'moves must not be NULL';
+	ELSIF moves OPERATOR(pg_catalog.~) '^\s*[[{]' THEN
 		RETURN @extschema@.reassign_many(hierarchy, moves::pg_catalog.jsonb, effective, reason);
 	END IF;
 	-- the name of a table, by the caller's search_path

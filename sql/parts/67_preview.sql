@@ -82,7 +82,7 @@ BEGIN
 	FROM unnest(messages) m;
 	IF rollup_after IS NOT NULL THEN
 		RETURN QUERY
-		SELECT 'total', c.node, entity_label(c.node), c.before, c.after, c.difference, NULL::text
+		SELECT 'total', c.node, entity_label(c.node), coalesce(c.before, 0), coalesce(c.after, 0), c.difference, NULL::text
 		FROM compare_rollup(rollup_before, rollup_after) c
 		WHERE c.difference <> 0
 		ORDER BY c.node;

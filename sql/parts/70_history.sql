@@ -133,7 +133,10 @@ DECLARE
 	v_graph text;
 	v_rows text;
 	v_mine boolean;
+	v_same boolean;
 	v_n integer := 1;
+	v_statement constant text := format('made at %s by %s: ', statement_timestamp(), current_user);
+	v_what constant text := format('relationships of hierarchy "%s" as known at %s', as_known_at.hierarchy, as_known_at.at);
 BEGIN
 	-- A name has 63 bytes at most; what is cut off of a long one is told by a hash.
 	IF octet_length(v_base) > 46 THEN
@@ -146,15 +149,22 @@ BEGIN
 	v_base := v_base || '_as_known';
 	v_graph := v_base;
 
-	-- Take the place of the former one, unless it is that of another role.
+	-- Take the place of the former one, unless it is that of another role, or
+	-- was made by the same statement; which may want the same one for every row,
+	-- and a few for different moments.
 	LOOP
 		v_rows := v_graph || '_rows';
-		SELECT pg_has_role(t.relowner, 'USAGE') INTO v_mine
+		SELECT pg_has_role(t.relowner, 'USAGE')
+				AND (v_n >= 8 OR NOT starts_with(obj_description(t.oid, 'pg_class'), v_statement)),
+			obj_description(t.oid, 'pg_class') = v_statement || v_what
+		INTO v_mine, v_same
 		FROM pg_class t
 			JOIN pg_index i ON i.indrelid = t.oid
 			JOIN pg_class g ON g.oid = i.indexrelid
 		WHERE t.relname = v_rows AND t.relnamespace = pg_my_temp_schema() AND g.relname = v_graph;
-		IF v_mine THEN
+		IF v_same THEN
+			RETURN format('pg_temp.%I', v_graph)::regclass::@extschema@.hgraph;
+		ELSIF v_mine THEN
 			EXECUTE format('DROP TABLE pg_temp.%I', v_rows);
 		END IF;
 		EXIT WHEN v_mine IS NOT FALSE;
@@ -162,8 +172,7 @@ BEGIN
 		v_graph := v_base || '_' || v_n;
 	END LOOP;
 	EXECUTE format('CREATE TEMPORARY TABLE %I (LIKE @extschema@.relationship)', v_rows);
-	EXECUTE format('COMMENT ON TABLE pg_temp.%I IS %L', v_rows,
-		format('relationships of hierarchy "%s" as known at %s', as_known_at.hierarchy, as_known_at.at));
+	EXECUTE format('COMMENT ON TABLE pg_temp.%I IS %L', v_rows, v_statement || v_what);
 	PERFORM fill_known(format('pg_temp.%I', v_rows)::regclass, v_query);
 
 	-- What was known held by the rules of its time: nothing is checked again.

@@ -14,15 +14,15 @@ BEGIN
 	FOR object IN
 		SELECT pg_catalog.format('ALTER TABLE %s OWNER TO %s', c.oid::regclass, owner) AS command
 		FROM pg_catalog.pg_class c
-			JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid
-				AND d.deptype = 'e' AND d.refclassid = 'pg_catalog.pg_extension'::regclass
+			JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_class'::regclass::oid AND d.objid = c.oid
+				AND d.deptype = 'e' AND d.refclassid = 'pg_catalog.pg_extension'::regclass::oid
 			JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid AND e.extname = 'hierarchy'
 		WHERE c.relkind IN ('r', 'p', 'v')
 		UNION ALL
 		SELECT pg_catalog.format('ALTER ROUTINE %s OWNER TO %s', p.oid::regprocedure, owner)
 		FROM pg_catalog.pg_proc p
-			JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid
-				AND d.deptype = 'e' AND d.refclassid = 'pg_catalog.pg_extension'::regclass
+			JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_proc'::regclass::oid AND d.objid = p.oid
+				AND d.deptype = 'e' AND d.refclassid = 'pg_catalog.pg_extension'::regclass::oid
 			JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid AND e.extname = 'hierarchy'
 		WHERE p.prosecdef
 	LOOP

@@ -15,9 +15,9 @@ BEGIN
 			SELECT d.objid FROM pg_catalog.pg_depend d
 				JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid AND e.extname = 'hierarchy'
 				JOIN pg_catalog.pg_inherits i ON i.inhrelid = d.objid
-			WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.deptype = 'e'
-				AND d.refclassid = 'pg_catalog.pg_extension'::regclass
-				AND i.inhparent = '@extschema@.change_log'::regclass
+			WHERE d.classid = 'pg_catalog.pg_class'::regclass::oid AND d.deptype = 'e'
+				AND d.refclassid = 'pg_catalog.pg_extension'::regclass::oid
+				AND i.inhparent = '@extschema@.change_log'::regclass::oid
 		LOOP
 			EXECUTE pg_catalog.format('ALTER EXTENSION hierarchy DROP TABLE %s', partition);
 		END LOOP;

@@ -144,6 +144,9 @@ audit_begin(Audit *audit, Relation rel, Oid schema, const char *operation)
 	audit->is_identifier = strcmp(table, "identifier") == 0;
 	if (strcmp(table, "hierarchy") == 0)
 		audit->name = Max(SPI_fnumber(RelationGetDescr(rel), "name"), 0);
+	if (audit->name > 0 &&
+		TupleDescAttr(RelationGetDescr(rel), audit->name - 1)->atttypid != TEXTOID)
+		audit->name = 0;
 	audit->log = hg_change_log_begin(schema, rel->rd_rel->relowner, table,
 									 operation);
 	audit->json = hg_row_json_begin(RelationGetDescr(rel));

@@ -33,6 +33,37 @@ static const char *const table_name[] = {
 	"identifier_scheme",
 };
 
+/* The columns that are read, with their types. */
+static const struct
+{
+	const char *name;
+	Oid			type;
+}			known_columns[] = {
+	{"child_id", INT8OID},
+	{"child_type", TEXTOID},
+	{"code", TEXTOID},
+	{"entity_id", INT8OID},
+	{"entity_type", TEXTOID},
+	{"hierarchy_id", INT4OID},
+	{"is_primary", BOOLOID},
+	{"max_parents", INT4OID},
+	{"merged_into", INT8OID},
+	{"name", TEXTOID},
+	{"parent_id", INT8OID},
+	{"parent_type", TEXTOID},
+	{"pattern", TEXTOID},
+	{"relationship_type", TEXTOID},
+	{"relationship_types", TEXTARRAYOID},
+	{"require_primary", BOOLOID},
+	{"scheme", TEXTOID},
+	{"share", NUMERICOID},
+	{"share_mode", TEXTOID},
+	{"status", TEXTOID},
+	{"valid", DATERANGEOID},
+	{"validity", DATERANGEOID},
+	{"value", TEXTOID},
+};
+
 /*
  * hg_directory_begin starts to read the directory in a schema.
  */
@@ -108,6 +139,44 @@ hg_directory_table(HgDirectory *dir, HgTable table)
 }
 
 /*
+ * check_type makes sure that a column is what it was made: whoever owns a table
+ * may have changed it, or put our triggers on another.
+ */
+static void
+check_type(Relation rel, Form_pg_attribute att)
+{
+	for (int i = 0; i < (int) lengthof(known_columns); i++)
+		if (strcmp(known_columns[i].name, NameStr(att->attname)) == 0)
+		{
+			if (known_columns[i].type == att->atttypid)
+				return;
+			break;
+		}
+	ereport(ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 errmsg("column \"%s\" of table \"%s\" has not the type that the directory gave it",
+					NameStr(att->attname), RelationGetRelationName(rel))));
+}
+
+/*
+ * hg_value returns the value of a column that never is NULL, unless somebody
+ * took its constraint away.
+ */
+Datum
+hg_value(TupleTableSlot *slot, AttrNumber attno)
+{
+	bool		isnull;
+	Datum		value = slot_getattr(slot, attno, &isnull);
+
+	if (isnull)
+		ereport(ERROR,
+				(errcode(ERRCODE_NOT_NULL_VIOLATION),
+				 errmsg("null value in column \"%s\", which the directory needs",
+						NameStr(TupleDescAttr(slot->tts_tupleDescriptor, attno - 1)->attname))));
+	return value;
+}
+
+/*
  * hg_column returns the number of a column.
  */
 AttrNumber
@@ -120,7 +189,10 @@ hg_column(Relation rel, const char *name)
 		Form_pg_attribute att = TupleDescAttr(tupdesc, i);
 
 		if (!att->attisdropped && strcmp(NameStr(att->attname), name) == 0)
+		{
+			check_type(rel, att);
 			return i + 1;
+		}
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_COLUMN),
@@ -336,20 +408,20 @@ read_settings(HgHierarchy *hierarchy, Relation rel, TupleTableSlot *slot)
 	Datum		value;
 	char	   *mode;
 
-	hierarchy->id = DatumGetInt32(slot_getattr(slot, hg_column(rel, "hierarchy_id"), &isnull));
-	hierarchy->name = TextDatumGetCString(slot_getattr(slot, hg_column(rel, "name"), &isnull));
-	mode = TextDatumGetCString(slot_getattr(slot, hg_column(rel, "share_mode"), &isnull));
+	hierarchy->id = DatumGetInt32(hg_value(slot, hg_column(rel, "hierarchy_id")));
+	hierarchy->name = TextDatumGetCString(hg_value(slot, hg_column(rel, "name")));
+	mode = TextDatumGetCString(hg_value(slot, hg_column(rel, "share_mode")));
 	hierarchy->share_mode = strcmp(mode, "split") == 0 ? HG_SHARES_SPLIT :
 		strcmp(mode, "full") == 0 ? HG_SHARES_FULL : HG_SHARES_NONE;
 	value = slot_getattr(slot, hg_column(rel, "max_parents"), &isnull);
 	hierarchy->max_parents = isnull ? 0 : DatumGetInt32(value);
 	hierarchy->require_primary =
-		DatumGetBool(slot_getattr(slot, hg_column(rel, "require_primary"), &isnull));
+		DatumGetBool(hg_value(slot, hg_column(rel, "require_primary")));
 	value = slot_getattr(slot, hg_column(rel, "relationship_types"), &isnull);
 	hierarchy->ntypes = -1;
 	if (!isnull)
 		read_types(hierarchy, DatumGetArrayTypeP(value));
-	value = slot_getattr(slot, hg_column(rel, "validity"), &isnull);
+	value = hg_value(slot, hg_column(rel, "validity"));
 	hg_range_days(value, &hierarchy->from, &hierarchy->to);
 }
 
@@ -383,9 +455,9 @@ read_rules(HgDirectory *dir, HgHierarchy *hierarchy)
 			hierarchy->rules = repalloc(hierarchy->rules, sizeof(HgTypeRule) * size);
 		}
 		rule = &hierarchy->rules[hierarchy->nrules++];
-		name = TextDatumGetCString(slot_getattr(scan.slot, child, &isnull));
+		name = TextDatumGetCString(hg_value(scan.slot, child));
 		rule->child = hg_name_number(dir, &dir->types, name, strlen(name));
-		name = TextDatumGetCString(slot_getattr(scan.slot, parent, &isnull));
+		name = TextDatumGetCString(hg_value(scan.slot, parent));
 		rule->parent = hg_name_number(dir, &dir->types, name, strlen(name));
 		value = slot_getattr(scan.slot, max, &isnull);
 		rule->max_parents = isnull ? 0 : DatumGetInt32(value);
@@ -410,6 +482,11 @@ open_partition(HgDirectory *dir, HgHierarchy *hierarchy, Relation partition)
 	if (!OidIsValid(relid))
 		return;
 	hierarchy->partition = table_open(relid, AccessShareLock);
+	if (hierarchy->partition->rd_rel->relkind != RELKIND_RELATION)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not a table",
+						RelationGetRelationName(hierarchy->partition))));
 	hg_columns_find(hierarchy->partition, &hierarchy->columns);
 }
 
@@ -467,10 +544,8 @@ hg_hierarchy_id(HgDirectory *dir, const char *name)
 	hg_scan_all(&scan);
 	while (found == 0 && hg_scan_next(&scan))
 	{
-		bool		isnull;
-
-		if (strcmp(TextDatumGetCString(slot_getattr(scan.slot, column, &isnull)), name) == 0)
-			found = DatumGetInt32(slot_getattr(scan.slot, id, &isnull));
+		if (strcmp(TextDatumGetCString(hg_value(scan.slot, column)), name) == 0)
+			found = DatumGetInt32(hg_value(scan.slot, id));
 	}
 	hg_scan_end(&scan);
 	return found;

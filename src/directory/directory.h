@@ -158,6 +158,8 @@ extern void hg_directory_look(HgDirectory *dir);
 extern Relation hg_directory_table(HgDirectory *dir, HgTable table);
 /* The attribute number of a column that must be there. */
 extern AttrNumber hg_column(Relation rel, const char *name);
+/* The value of a column that must not be NULL. */
+extern Datum hg_value(TupleTableSlot *slot, AttrNumber attno);
 extern int	hg_name_number(HgDirectory *dir, HgNames *names,
 						   const char *name, int len);
 /* The settings of a hierarchy, NULL if there is none.  partition may be given. */

@@ -97,9 +97,8 @@ learn(HgDirectory *dir, const EntityColumns *columns, TupleTableSlot *slot,
 	text	   *type;
 	text	   *status;
 
-	slot_getsomeattrs(slot, Max(columns->type, columns->status));
-	type = DatumGetTextPP(slot->tts_values[columns->type - 1]);
-	status = DatumGetTextPP(slot->tts_values[columns->status - 1]);
+	type = DatumGetTextPP(hg_value(slot, columns->type));
+	status = DatumGetTextPP(hg_value(slot, columns->status));
 	entity->type = hg_name_number(dir, &dir->types, VARDATA_ANY(type),
 								  VARSIZE_ANY_EXHDR(type));
 	entity->state = VARSIZE_ANY_EXHDR(status) == 6 &&

@@ -90,6 +90,12 @@ hg_row_read(HgDirectory *dir, const HgColumns *columns, TupleTableSlot *slot,
 	bool	   *nulls = slot->tts_isnull;
 
 	slot_getsomeattrs(slot, columns->last);
+	if (nulls[columns->parent - 1] || nulls[columns->child - 1] ||
+		nulls[columns->hierarchy - 1] || nulls[columns->primary - 1] ||
+		nulls[columns->valid - 1])
+		ereport(ERROR,
+				(errcode(ERRCODE_NOT_NULL_VIOLATION),
+				 errmsg("relationship lacks a value that the directory needs")));
 	row->parent = DatumGetInt64(values[columns->parent - 1]);
 	row->child = DatumGetInt64(values[columns->child - 1]);
 	row->hierarchy = DatumGetInt32(values[columns->hierarchy - 1]);

@@ -70,6 +70,8 @@ partitions_touched(Node *parsetree, Oid root)
 	}
 	else if (IsA(parsetree, AlterTableStmt))
 		name = castNode(AlterTableStmt, parsetree)->relation;
+	else if (IsA(parsetree, RenameStmt) || IsA(parsetree, AlterObjectSchemaStmt))
+		return NIL;				/* makes no index, whatever it is about */
 	relid = name != NULL ? RangeVarGetRelid(name, NoLock, true) : root;
 	if (relid == root)
 		return find_inheritance_children(root, NoLock);
@@ -118,7 +120,7 @@ replace_row(Relation rel, TupleTableSlot *old, TupleTableSlot *new)
 	estate->es_output_cid = GetCurrentCommandId(true);
 	estate->es_snapshot = GetActiveSnapshot();
 	ExecOpenIndices(result, false);
-	EvalPlanQualInit(&epq, estate, NULL, NIL, -1);
+	hg_evalplanqual_init(&epq, estate);
 	ExecSimpleRelationUpdate(result, estate, &epq, old, new);
 	EvalPlanQualEnd(&epq);
 	ExecCloseIndices(result);

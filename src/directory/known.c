@@ -16,6 +16,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "compat.h"
 #include "executor/spi.h"
@@ -25,6 +26,7 @@
 #include "tcop/dest.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
@@ -144,13 +146,26 @@ check_target(Relation rel)
 Datum
 hgraph_fill_known(PG_FUNCTION_ARGS)
 {
-	Relation	rel = table_open(PG_GETARG_OID(0), AccessExclusiveLock);
+	Oid			relid = PG_GETARG_OID(0);
+	Relation	rel;
 	char	   *query = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	HgKnownReceiver self = {0};
 	SPIExecuteOptions options = {0};
 	SPIPlanPtr	plan;
 	uint64		rows;
 
+	/* not to lock what somebody else may use */
+	if (!isTempNamespace(get_rel_namespace(relid)))
+	{
+		const char *name = get_rel_name(relid);
+
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("\"%s\" is not a new temporary table",
+						name != NULL ? name : psprintf("%u", relid)),
+				 errdetail("It must have been made by this transaction, without indexes and triggers.")));
+	}
+	rel = table_open(relid, AccessExclusiveLock);
 	check_target(rel);
 	self.pub.receiveSlot = known_receive;
 	self.pub.rStartup = known_startup;

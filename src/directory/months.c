@@ -133,8 +133,10 @@ require_partition(Relation *log, Oid schema, TimestampTz at)
 	if (!OidIsValid(partition))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("change_log has no partition for %s",
-						timestamptz_to_str(at))));
+				 errmsg("change_log has no partition for this month"),
+				 errdetail("None could be made now, as while a query of the same session reads change_log."),
+				 errhint("Make it first: SELECT %s().",
+						 quote_qualified_identifier(get_namespace_name(schema), "prepare_change_log"))));
 	return partition;
 }
 

@@ -10,6 +10,8 @@
  * that loads it: search_path to nothing, check_function_bodies to off and
  * row_security to off.  Nobody else does all of that, unless he means to; and
  * only the table's owner, who could as well drop the triggers, is believed.
+ * That is who acts for himself: a function with the owner's rights may be
+ * called by anybody, and anybody can make these settings before.
  *
  *-------------------------------------------------------------------------
  */
@@ -40,6 +42,6 @@ hg_restoring_session(void)
 bool
 hg_restoring(Relation rel)
 {
-	return hg_restoring_session() &&
+	return hg_restoring_session() && !InLocalUserIdChange() &&
 		hg_relation_ownercheck(RelationGetRelid(rel), GetUserId());
 }

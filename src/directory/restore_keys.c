@@ -8,57 +8,60 @@
  * it does not tell pg_restore --jobs about it, which loads several tables at
  * once: entities come before their types.
  *
- * So the trigger before a statement that restores rows switches foreign keys
- * off for that statement, as pg_restore --disable-triggers would have a
- * superuser do: by session_replication_role, which our own triggers, ENABLE
- * ALWAYS, do not mind.  The trigger after the statement switches them on
- * again.  The setting is a local one: where the statement fails, it goes with
- * the (sub)transaction.  Only the owner of the table gets here, who could as
- * well drop the key.
+ * So the trigger before a statement that restores rows switches the foreign
+ * keys of this table off, for this statement: the executor works with a copy of
+ * the table's triggers, in which tg_trigger points to the one that runs.
+ * Only the owner of the table gets here, who could as well drop the keys.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
+#include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
 #include "directory/restore.h"
 #include "fmgr.h"
-#include "utils/guc.h"
+#include "utils/rel.h"
+#include "utils/reltrigger.h"
 
 PG_FUNCTION_INFO_V1(hgraph_restore_keys);
 
 /*
- * set_role sets session_replication_role until the end of the transaction.
+ * statement_triggers is the executor's copy of the table's triggers.  It has
+ * them in the order of the original.
  */
-static void
-set_role(const char *role)
+static Trigger *
+statement_triggers(const TriggerData *data)
 {
-	(void) set_config_option("session_replication_role", role, PGC_SUSET,
-							 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+	const TriggerDesc *original = data->tg_relation->trigdesc;
+
+	for (int i = 0; i < original->numtriggers; i++)
+		if (original->triggers[i].tgoid == data->tg_trigger->tgoid)
+			return data->tg_trigger - i;
+	elog(ERROR, "trigger %u is not one of table \"%s\"",
+		 data->tg_trigger->tgoid, RelationGetRelationName(data->tg_relation));
 }
 
 /*
- * hgraph_restore_keys is the trigger before and after statements that add
- * rows.
+ * hgraph_restore_keys is the trigger before statements that add rows.
  */
 Datum
 hgraph_restore_keys(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	TriggerData *data = (TriggerData *) fcinfo->context;
+	Trigger    *triggers;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) ||
-		!TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event) ||
-		!TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
-		elog(ERROR, "hgraph_restore_keys was not called by an INSERT trigger for statements");
+		!TRIGGER_FIRED_BEFORE(data->tg_event) ||
+		!TRIGGER_FIRED_FOR_STATEMENT(data->tg_event) ||
+		!TRIGGER_FIRED_BY_INSERT(data->tg_event))
+		elog(ERROR, "hgraph_restore_keys was not called by a BEFORE INSERT trigger for statements");
 
-	if (!hg_restoring(trigger->tg_relation))
+	if (!hg_restoring(data->tg_relation))
 		return PointerGetDatum(NULL);
-	if (TRIGGER_FIRED_BEFORE(trigger->tg_event))
-	{
-		if (SessionReplicationRole == SESSION_REPLICATION_ROLE_ORIGIN)
-			set_role("replica");
-	}
-	else if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
-		set_role("origin");
+	triggers = statement_triggers(data);
+	for (int i = 0; i < data->tg_relation->trigdesc->numtriggers; i++)
+		if (RI_FKey_trigger_type(triggers[i].tgfoid) == RI_TRIGGER_FK)
+			triggers[i].tgenabled = TRIGGER_DISABLED;
 	return PointerGetDatum(NULL);
 }

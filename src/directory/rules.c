@@ -71,6 +71,13 @@ hg_rules_called(FunctionCallInfo fcinfo, bool row)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("trigger \"%s\" must be fired after each %s",
 						trigdata->tg_trigger->tgname, row ? "row" : "statement")));
+	/* anybody can put the trigger on a table of his own */
+	if (RelationGetNamespace(trigdata->tg_relation) !=
+		get_func_namespace(fcinfo->flinfo->fn_oid))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("table \"%s\" is not one of the directory",
+						RelationGetRelationName(trigdata->tg_relation))));
 	return trigdata;
 }
 

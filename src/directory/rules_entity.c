@@ -62,10 +62,10 @@ read_entity(Relation rel, TupleTableSlot *slot, EntityRow *row)
 	bool		isnull;
 	char	   *status;
 
-	row->id = DatumGetInt64(slot_getattr(slot, hg_column(rel, "entity_id"), &isnull));
-	row->type = TextDatumGetCString(slot_getattr(slot, hg_column(rel, "entity_type"), &isnull));
-	row->code = TextDatumGetCString(slot_getattr(slot, hg_column(rel, "code"), &isnull));
-	status = TextDatumGetCString(slot_getattr(slot, hg_column(rel, "status"), &isnull));
+	row->id = DatumGetInt64(hg_value(slot, hg_column(rel, "entity_id")));
+	row->type = TextDatumGetCString(hg_value(slot, hg_column(rel, "entity_type")));
+	row->code = TextDatumGetCString(hg_value(slot, hg_column(rel, "code")));
+	status = TextDatumGetCString(hg_value(slot, hg_column(rel, "status")));
 	row->active = strcmp(status, "active") == 0;
 	row->into = DatumGetInt64(slot_getattr(slot, hg_column(rel, "merged_into"), &isnull));
 	row->merged = !isnull;
@@ -325,6 +325,72 @@ check_targets(HgDirectory *dir, Relation rel, const int64 *ids, int64 n)
 }
 
 /*
+ * merged_into is what an entity was merged into, 0 if it was not (no id is
+ * looked up twice: 0 as an id would end the search early, nothing else).
+ */
+static int64
+merged_into(HgScan *scan, AttrNumber attno, int64 id)
+{
+	int64		into = 0;
+
+	hg_scan_int8(scan, id);
+	while (hg_scan_next(scan))
+	{
+		bool		isnull;
+		Datum		value = slot_getattr(scan->slot, attno, &isnull);
+
+		if (!isnull)
+			into = DatumGetInt64(value);
+	}
+	return into;
+}
+
+/*
+ * check_chains makes sure that no entity is merged into itself, however many
+ * others lie between (Brent's search for a cycle: the mark moves up to where we
+ * are after 1, 2, 4 ... steps).  Two sessions that close a cycle together lock
+ * the same entity, and the second sees what the first has done.
+ */
+static void
+check_chains(HgDirectory *dir, TriggerData *trigdata, const int64 *ids, int64 n)
+{
+	Relation	rel = hg_directory_table(dir, HG_ENTITY);
+	AttrNumber	into = hg_column(rel, "merged_into");
+	HgScan		scan;
+
+	if (n == 0)
+		return;
+	hg_scan_begin(&scan, dir, rel, hg_primary_key(rel, hg_column(rel, "entity_id")), 1);
+	for (int64 i = 0; i < n; i++)
+	{
+		int64		mark = ids[i];
+		int64		id = merged_into(&scan, into, mark);
+		int64		steps = 0;
+		int64		limit = 1;
+
+		while (id != 0 && id != mark)
+		{
+			CHECK_FOR_INTERRUPTS();
+			if (++steps == limit)
+			{
+				mark = id;
+				steps = 0;
+				limit *= 2;
+			}
+			id = merged_into(&scan, into, id);
+		}
+		if (id != 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_CHECK_VIOLATION),
+					 errmsg("%s would be merged into itself", label_of(dir, trigdata, id)),
+					 errdetail("What it is merged into is, in the end, merged into it."),
+					 errhint("Merge into an entity that is active."),
+					 errtableconstraint(rel, "entity_merged_into_check")));
+	}
+	hg_scan_end(&scan);
+}
+
+/*
  * check_not_target makes sure that nothing was merged into entities that are
  * gone.
  */
@@ -341,6 +407,9 @@ check_not_target(HgDirectory *dir, TriggerData *trigdata, const int64 *ids, int6
 	if (!OidIsValid(index))
 		elog(ERROR, "index \"entity_merged_into_idx\" does not exist");
 	hg_scan_begin(&scan, dir, rel, index, 1);
+	if (scan.index->rd_index->indrelid != RelationGetRelid(rel) ||
+		scan.index->rd_index->indkey.values[0] != hg_column(rel, "merged_into"))
+		elog(ERROR, "index \"entity_merged_into_idx\" is not what it was");
 	for (int64 i = 0; i < n; i++)
 	{
 		bool		isnull;
@@ -406,6 +475,7 @@ check_statement(HgDirectory *dir, TriggerData *trigdata)
 		hg_entity_want(dir, all[i]);
 	hg_entities_load(dir);
 	check_targets(dir, trigdata->tg_relation, changed.target, changed.ntarget);
+	check_chains(dir, trigdata, changed.target, changed.ntarget);
 	check_not_target(dir, trigdata, changed.gone, changed.ngone);
 	if (changed.ngone + changed.nidle + changed.nretyped == 0)
 		return;

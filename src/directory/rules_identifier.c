@@ -120,12 +120,11 @@ hgraph_identifier_rules(PG_FUNCTION_ARGS)
 	{
 		Scheme	   *scheme = NULL;
 		MemoryContext old;
-		bool		isnull;
 		char	   *name;
 
 		CHECK_FOR_INTERRUPTS();
 		old = MemoryContextSwitchTo(work);
-		name = TextDatumGetCString(slot_getattr(slot, scheme_attno, &isnull));
+		name = TextDatumGetCString(hg_value(slot, scheme_attno));
 		foreach(lc, schemes)
 		{
 			scheme = lfirst(lc);
@@ -143,7 +142,7 @@ hgraph_identifier_rules(PG_FUNCTION_ARGS)
 			schemes = lappend(schemes, scheme);
 			MemoryContextSwitchTo(work);
 		}
-		check_value(rel, scheme, slot_getattr(slot, value_attno, &isnull), true);
+		check_value(rel, scheme, hg_value(slot, value_attno), true);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(work);
 	}
@@ -173,10 +172,8 @@ check_scheme(HgDirectory *dir, const char *name)
 	hg_scan_text(&scan, name, strlen(name));
 	while (hg_scan_next(&scan))
 	{
-		bool		isnull;
-
 		CHECK_FOR_INTERRUPTS();
-		check_value(rel, &scheme, slot_getattr(scan.slot, value_attno, &isnull),
+		check_value(rel, &scheme, hg_value(scan.slot, value_attno),
 					hg_may_show(dir));
 	}
 	hg_scan_end(&scan);
@@ -202,11 +199,7 @@ hgraph_scheme_rules(PG_FUNCTION_ARGS)
 	slot = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsMinimalTuple);
 	hg_rewind(trigdata->tg_newtable);
 	while (tuplestore_gettupleslot(trigdata->tg_newtable, true, false, slot))
-	{
-		bool		isnull;
-
-		check_scheme(&dir, TextDatumGetCString(slot_getattr(slot, scheme_attno, &isnull)));
-	}
+		check_scheme(&dir, TextDatumGetCString(hg_value(slot, scheme_attno)));
 	ExecDropSingleTupleTableSlot(slot);
 	hg_directory_end(&dir);
 	return PointerGetDatum(NULL);

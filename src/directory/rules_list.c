@@ -68,9 +68,7 @@ names_hint(HgDirectory *dir)
 	hg_scan_all(&scan);
 	while (hg_scan_next(&scan))
 	{
-		bool		isnull;
-
-		names = lappend(names, TextDatumGetCString(slot_getattr(scan.slot, column, &isnull)));
+		names = lappend(names, TextDatumGetCString(hg_value(scan.slot, column)));
 	}
 	hg_scan_end(&scan);
 	if (names == NIL)

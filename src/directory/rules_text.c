@@ -142,6 +142,7 @@ hg_report_missing(HgCheck *check, const HgRow *row, bool parent)
 	problem.message = psprintf("entity " INT64_FORMAT " does not exist",
 							   parent ? row->parent : row->child);
 	problem.detail = psprintf("A relationship puts %s.", edge_text(check, row));
+	problem.hint = "Add the entity first.";
 	hg_report(check, &problem);
 }
 
@@ -195,6 +196,7 @@ hg_report_type_rule(HgCheck *check, const HgRow *row)
 			psprintf("Its rules let entities of type %s stand under none.",
 					 dir->types.name[type]);
 	}
+	problem.hint = "Choose another parent, or add a row to relationship_rule.";
 	hg_report(check, &problem);
 }
 
@@ -215,6 +217,7 @@ hg_report_type(HgCheck *check, const HgRow *row, bool unknown)
 		problem.constraint = "relationship_relationship_type_fkey";
 		problem.sqlstate = ERRCODE_FOREIGN_KEY_VIOLATION;
 		problem.message = psprintf("relationship type \"%s\" does not exist", type);
+		problem.hint = "Add a row to relationship_type first.";
 	}
 	else
 	{
@@ -248,6 +251,7 @@ hg_report_validity(HgCheck *check, const HgRow *row)
 	problem.detail = psprintf("%s: valid %s, hierarchy %s.", edge_text(check, row),
 							  range_text(row->from, row->to),
 							  range_text(check->hierarchy->from, check->hierarchy->to));
+	problem.hint = "Shorten the relationship, or change the validity of the hierarchy.";
 	hg_report(check, &problem);
 }
 
@@ -361,6 +365,7 @@ hg_report_finding(HgCheck *check, int64 child, const HgStay *stays, int n,
 				problem.detail = psprintf("Valid %s and %s.",
 										  range_text(stays[finding->a].from, stays[finding->a].to),
 										  range_text(stays[finding->b].from, stays[finding->b].to));
+			problem.hint = "Change the relationship that is there, or end it before the new one begins.";
 			break;
 		case HG_BREACH_MAX_PARENTS:
 		case HG_BREACH_MAX_KIND:
@@ -372,6 +377,7 @@ hg_report_finding(HgCheck *check, int64 child, const HgStay *stays, int n,
 						 label, finding->count, kind, name, max) :
 				psprintf("%s has more than %d parents in hierarchy \"%s\"",
 						 label, max, name);
+			problem.hint = "End one of them first (unassign), or move the child (reassign).";
 			break;
 		case HG_BREACH_TWO_PRIMARY:
 			problem.constraint = "relationship_primary_check";

@@ -107,7 +107,9 @@ SELECT add_entity('dir rep', 'R-2', 'Rep Two', identifiers => '{"NPI": 123456789
 SELECT add_entity('dir rep', 'R-2', 'Rep Two', identifiers => '{"LEI": "5493001KJTIIGC8Y1R13"}');
 SELECT add_entity('dir rep', 'R-2', 'Rep Two', identifiers => '{"DUNS": "12345678"}');
 SELECT add_entity('dir rep', 'R-2', 'Rep Two', identifiers => '["NPI"]');
-SELECT add_entity('dir rep', 'R-2', 'Rep Two', identifiers => '{"dir x": "1"}');
+SELECT add_entity('dir rep', 'R-3', 'Rep Three', identifiers => '{"dir x": "1"}') > 0 AS added;
+SELECT entity_label(entity_id('dir x', '1'));
+SELECT entity_id('dir x', '2');
 SELECT add_entity('dir rep', 'R-2', 'Rep Two', identifiers => '{"LEI": "5493001KJTIIGC8Y1R12", "DUNS": "123456789"}') > 0 AS added;
 SELECT entity_label(entity_id('LEI', '5493001KJTIIGC8Y1R12')), entity_label(entity_id('DUNS', '123456789'));
 SELECT add_identifier(entity_id('dir rep', 'R-2'), 'DIR', 'BBB2');
@@ -126,7 +128,6 @@ SELECT set_entity_status(-5, 'active');
 BEGIN;
 UPDATE entity SET status = 'merged', merged_into = CASE code WHEN 'AAA1' THEN entity_id('DIR', 'BBB1') ELSE (SELECT x.entity_id FROM entity x
 	WHERE x.entity_type = 'DIR' AND x.code = 'AAA1') END WHERE entity_type = 'DIR';
-SELECT entity_id('DIR', 'BBB1');
 ROLLBACK;
 
 -- Reasons: for the time of the verb, else what the transaction says
@@ -197,7 +198,12 @@ DROP ROLE regress_dir_reader, regress_dir_editor;
 
 -- Clean up
 SELECT drop_hierarchy(name) FROM hierarchy WHERE name ILIKE 'dir%';
-DELETE FROM identifier WHERE scheme IN ('DIR', 'NPI', 'DUNS', 'LEI') AND entity_id IN (SELECT entity_id FROM entity WHERE entity_type ILIKE 'dir%');
+-- nobody is merged into himself
+UPDATE entity SET status = 'merged', merged_into = entity_id('dir rep', 'R-2') WHERE entity_type = 'dir rep' AND code = 'R-3';
+UPDATE entity SET status = 'merged', merged_into = (SELECT entity_id FROM entity WHERE entity_type = 'dir rep' AND code = 'R-3')
+WHERE entity_type = 'dir rep' AND code = 'R-2';
+UPDATE entity SET status = 'active', merged_into = NULL WHERE entity_type = 'dir rep' AND code = 'R-3';
+DELETE FROM identifier WHERE scheme IN ('DIR', 'NPI', 'DUNS', 'LEI', 'dir x') AND entity_id IN (SELECT entity_id FROM entity WHERE entity_type ILIKE 'dir%');
 DELETE FROM identifier_scheme WHERE scheme = 'DIR';
 DELETE FROM entity WHERE entity_type ILIKE 'dir%';
 DELETE FROM entity_type WHERE entity_type ILIKE 'dir%';

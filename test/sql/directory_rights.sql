@@ -171,7 +171,17 @@ END
 $$;
 CREATE ROLE regress_rights_representative;
 GRANT SELECT ON ALL TABLES IN SCHEMA hierarchy TO regress_rights_representative;
-REVOKE SELECT ON hierarchy.change_log FROM regress_rights_representative;
+DO $$
+DECLARE
+	log regclass;
+BEGIN
+	FOR log IN SELECT relid FROM pg_partition_tree('hierarchy.change_log') LOOP
+		EXECUTE format('REVOKE SELECT ON %s FROM regress_rights_representative', log);
+	END LOOP;
+END
+$$;
+SELECT count(*) AS readable FROM pg_partition_tree('hierarchy.change_log')
+WHERE has_table_privilege('regress_rights_representative', relid, 'SELECT');
 GRANT UPDATE ON hierarchy.entity TO regress_rights_representative;
 GRANT INSERT, UPDATE, DELETE ON hierarchy.relationship TO regress_rights_representative;
 DO $$

@@ -108,6 +108,11 @@ SELECT e.code, r.total FROM each((SELECT rollup('sales_as_known', id('P1'), 100,
     JOIN entity e ON e.entity_id = r.node
 ORDER BY 1;
 SELECT * FROM verify('sales_as_known');
+-- a statement gets the same for every row, and another for another moment
+BEGIN;
+SELECT DISTINCT as_known_at('sales', at('a')), as_known_at('sales', at('b')) FROM generate_series(1, 3);
+SELECT count(*) FROM each((SELECT rollup(as_known_at('sales', at('b')), entity_id, 1, 'weighted', '2016-06-01') FROM entity));
+ROLLBACK;
 -- long names, and letters of more than a byte
 SELECT create_hierarchy(repeat('ä', 31));
 SELECT as_known_at(repeat('ä', 31), now());

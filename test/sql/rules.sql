@@ -305,6 +305,23 @@ CREATE TEMP TABLE other (a int);
 SELECT add_rule_triggers('other');
 CREATE TRIGGER rules AFTER INSERT ON other FOR EACH ROW EXECUTE FUNCTION relationship_rules();
 INSERT INTO other VALUES (1);
+CREATE SCHEMA rules_own
+	CREATE TABLE relationship (hierarchy_id int, parent_id bigint, child_id bigint, relationship_type text,
+		is_primary boolean, share int, valid int);
+CREATE TRIGGER rules AFTER INSERT ON rules_own.relationship REFERENCING NEW TABLE AS new_rows
+	FOR EACH STATEMENT EXECUTE FUNCTION relationship_rules();
+INSERT INTO rules_own.relationship VALUES (1, 1, 2, NULL, true, 99999, 99999);
+DROP SCHEMA rules_own CASCADE;
+
+-- Nobody restores a dump through a function of the owner
+CREATE FUNCTION public.put_late(integer) RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = '' AS
+	'INSERT INTO hierarchy.relationship (hierarchy_id, parent_id, child_id) VALUES ($1, 898989, 898990)';
+SET check_function_bodies = off;
+SET row_security = off;
+SELECT public.put_late(:plain);
+RESET check_function_bodies;
+RESET row_security;
+DROP FUNCTION public.put_late;
 
 DROP FUNCTION public.fails, public.row_of, public.put;
 DELETE FROM identifier WHERE scheme = 'rules code';

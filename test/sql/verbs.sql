@@ -177,6 +177,7 @@ SELECT reassign_many('vb many', '{"child": 1}'::jsonb);
 SELECT reassign_many('vb many', '[{"child": 1}]'::jsonb);
 SELECT reassign_many('vb many', '[{"child": 1, "to": 2, "form": 3}]'::jsonb);
 SELECT reassign_many('vb many', NULL::jsonb);
+SELECT reassign_many('vb many', '[{"child": "x", "from_parent": 1, "to_parent": 2}]');
 SELECT drop_hierarchy('vb many', force => true);
 DROP TABLE vb_list;
 
