@@ -411,6 +411,23 @@ $$;
 COMMENT ON FUNCTION @extschema@.assign(text, bigint, bigint, numeric, boolean, text, numeric, daterange, jsonb, text) IS
 'puts an entity under another one in a hierarchy';
 
+CREATE FUNCTION @extschema@.following(hierarchy_id integer, child bigint, parent bigint, days daterange)
+RETURNS daterange[]
+LANGUAGE sql STABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+	WITH RECURSIVE piece AS (
+		SELECT following.days AS valid
+		UNION ALL
+		SELECT r.valid
+		FROM piece p
+			JOIN relationship r ON r.hierarchy_id = following.hierarchy_id AND r.child_id = following.child
+				AND r.parent_id = following.parent AND lower(r.valid) = upper(p.valid))
+	SELECT array_agg(p.valid ORDER BY p.valid) FROM piece p WHERE p.valid <> following.days;
+$$;
+COMMENT ON FUNCTION @extschema@.following(integer, bigint, bigint, daterange) IS
+'when a child is under a parent without a gap after these days: a stay in pieces, with different shares, say; internal';
+
 CREATE FUNCTION @extschema@.unassign(
 	hierarchy text,
 	child bigint,
@@ -426,6 +443,7 @@ DECLARE
 	h @extschema@.hierarchy%ROWTYPE := find_hierarchy(unassign.hierarchy);
 	day date := check_day(unassign.effective);
 	old @extschema@.relationship%ROWTYPE;
+	later daterange[];
 	former text;
 BEGIN
 	IF child IS NULL OR parent IS NULL THEN
@@ -446,6 +464,11 @@ BEGIN
 	END IF;
 
 	former := enter_reason(unassign.reason);
+	later := following(h.hierarchy_id, child, parent, old.valid);
+	IF later IS NOT NULL THEN
+		DELETE FROM relationship r
+		WHERE r.hierarchy_id = h.hierarchy_id AND r.child_id = child AND r.parent_id = parent AND r.valid = ANY (later);
+	END IF;
 	IF lower(old.valid) >= day THEN
 		DELETE FROM relationship r
 		WHERE r.hierarchy_id = h.hierarchy_id AND r.child_id = child AND r.parent_id = parent AND r.valid = old.valid;
@@ -512,6 +535,8 @@ DECLARE
 	day date := check_day(reassign.effective);
 	old @extschema@.relationship%ROWTYPE;
 	result @extschema@.relationship%ROWTYPE;
+	later daterange[];
+	days daterange;
 	clash daterange;
 	n bigint;
 	former text;
@@ -557,12 +582,13 @@ BEGIN
 				DETAIL = format('Its relationship is valid %s.', old.valid);
 		END IF;
 	END IF;
+	later := following(h.hierarchy_id, child, old.parent_id, old.valid);
+	days := daterange(day, upper(coalesce(later[cardinality(later)], old.valid)));
 	SELECT (array_agg(r.valid))[1] INTO clash
 	FROM relationship r
-	WHERE r.hierarchy_id = h.hierarchy_id AND r.child_id = child AND r.parent_id = to_parent
-		AND r.valid && daterange(day, upper(old.valid));
+	WHERE r.hierarchy_id = h.hierarchy_id AND r.child_id = child AND r.parent_id = to_parent AND r.valid && days;
 	IF clash IS NOT NULL THEN
-		PERFORM refuse_double(h, child, to_parent, daterange(day, upper(old.valid)), clash);
+		PERFORM refuse_double(h, child, to_parent, days, clash);
 	END IF;
 
 	former := enter_reason(reassign.reason);
@@ -584,6 +610,10 @@ BEGIN
 	END IF;
 	IF NOT FOUND THEN
 		PERFORM refuse_change(h.name, child);
+	END IF;
+	IF later IS NOT NULL THEN
+		UPDATE relationship r SET parent_id = to_parent
+		WHERE r.hierarchy_id = h.hierarchy_id AND r.child_id = child AND r.parent_id = old.parent_id AND r.valid = ANY (later);
 	END IF;
 	PERFORM leave_reason(former);
 	RETURN result;
@@ -909,6 +939,13 @@ BEGIN
 				cardinality(children), h.name, quote_ident(current_user)),
 			DETAIL = 'They can be read, but a policy does not let them be changed.';
 	END IF;
+	-- what follows without a gap under the former parents, unless moved by itself
+	UPDATE relationship r SET parent_id = x.to_parent
+	FROM (
+		SELECT m.child, m.parent_id, m.to_parent, unnest(following(id, m.child, m.parent_id, m.valid)) AS valid
+		FROM unnest(children, found_parents, found_days, to_parents) AS m (child, parent_id, valid, to_parent)
+		WHERE NOT upper_inf(m.valid)) x
+	WHERE r.hierarchy_id = id AND r.child_id = x.child AND r.parent_id = x.parent_id AND r.valid = x.valid;
 	RETURN n;
 END
 $$;

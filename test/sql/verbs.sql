@@ -181,6 +181,19 @@ SELECT reassign_many('vb many', '[{"child": "x", "from_parent": 1, "to_parent": 
 SELECT drop_hierarchy('vb many', force => true);
 DROP TABLE vb_list;
 
+-- A stay in pieces moves, and ends, as a whole; what comes after a gap stays
+SELECT create_hierarchy('vb pieces') > 0 AS pieces;
+INSERT INTO relationship (hierarchy_id, parent_id, child_id, valid, influence_level)
+SELECT h.hierarchy_id, vb('x'), vb(c), valid::daterange, level
+FROM hierarchy h, unnest(ARRAY['a', 'b', 'c']) c,
+	(VALUES ('[2020-01-01,2024-01-01)', 1), ('[2024-01-01,2025-01-01)', 2), ('[2025-01-01,2026-01-01)', 3), ('[2027-01-01,)', 4)) v (valid, level)
+WHERE h.name = 'vb pieces';
+SELECT vb(reassign('vb pieces', vb('a'), vb('x'), vb('y'), '2023-01-01'));
+SELECT vb(unassign('vb pieces', vb('b'), vb('x'), '2024-06-01'));
+SELECT reassign_many('vb pieces', vb_moves('c x y 2020-01-01', 'c x k 2025-01-01'));
+SELECT * FROM vb_all('vb pieces');
+SELECT drop_hierarchy('vb pieces', force => true);
+
 -- Merges
 SELECT create_hierarchy('vb m', max_parents => 1) > 0 AS m;
 INSERT INTO identifier_scheme (scheme) VALUES ('vb');
