@@ -11,9 +11,7 @@ ifneq ($(filter-out $(SCRIPTS_ONLY),$(or $(MAKECMDGOALS),all)),)
 
 EXTENSION = hierarchy
 MODULE_big = hierarchy
-# One install script, made of its parts in the order of their names
-DATA_built = sql/hierarchy--1.0.sql
-SQL_PARTS = $(sort $(wildcard $(srcdir)/sql/parts/*.sql))
+DATA = sql/hierarchy--1.0.sql
 
 GRAPH_OBJS = \
 	src/graph/cycle.o \
@@ -118,10 +116,33 @@ OBJS = \
 	src/planner/exec.o \
 	src/planner/count.o \
 	src/planner/scan.o \
-	src/planner/support.o
-
-DIRECTORY_OBJS = $(patsubst $(srcdir)/%.c,%.o,$(sort $(wildcard $(srcdir)/src/directory/*.c)))
-OBJS += $(DIRECTORY_OBJS)
+	src/planner/support.o \
+	src/directory/audit.o \
+	src/directory/change_log.o \
+	src/directory/days.o \
+	src/directory/deferred.o \
+	src/directory/directory.o \
+	src/directory/directory_entities.o \
+	src/directory/directory_rows.o \
+	src/directory/graph_column.o \
+	src/directory/horizon.o \
+	src/directory/identifiers.o \
+	src/directory/known.o \
+	src/directory/label.o \
+	src/directory/locks.o \
+	src/directory/months.o \
+	src/directory/notify.o \
+	src/directory/related.o \
+	src/directory/restore.o \
+	src/directory/restore_keys.o \
+	src/directory/row_json.o \
+	src/directory/rules.o \
+	src/directory/rules_check.o \
+	src/directory/rules_entity.o \
+	src/directory/rules_identifier.o \
+	src/directory/rules_list.o \
+	src/directory/rules_settings.o \
+	src/directory/rules_text.o
 
 SOURCE_HEADERS = $(wildcard $(srcdir)/src/*.h $(srcdir)/src/*/*.h)
 
@@ -175,10 +196,6 @@ endif
 include $(PGXS)
 
 PROVE_FLAGS += -I test/t
-
-sql/hierarchy--1.0.sql: $(SQL_PARTS)
-	@mkdir -p $(@D)
-	cat $^ >$@
 
 $(OBJS) $(OBJS:.o=.bc): $(SOURCE_HEADERS)
 

@@ -177,7 +177,7 @@ check_notes(uint32 breaches)
 
 	for (int r = 0; r < NRULES && nnotes > 0; r++)
 	{
-		Note	   *todo;
+		Note	   *unchecked;
 		int64		n = 0;
 
 		if ((breaches & rule_breach[r]) == 0)
@@ -185,18 +185,18 @@ check_notes(uint32 breaches)
 		work = AllocSetContextCreate(CurrentMemoryContext, "hierarchy late checks",
 									 ALLOCSET_DEFAULT_SIZES);
 		old = MemoryContextSwitchTo(work);
-		todo = MemoryContextAllocHuge(work, sizeof(Note) * nnotes);
+		unchecked = MemoryContextAllocHuge(work, sizeof(Note) * nnotes);
 		for (int64 i = 0; i < nnotes; i++)
 			if (notes[i].checked[r] == InvalidSubTransactionId)
-				todo[n++] = notes[i];
-		qsort(todo, n, sizeof(Note), compare_notes);
+				unchecked[n++] = notes[i];
+		qsort(unchecked, n, sizeof(Note), compare_notes);
 		for (int64 i = 0, end; i < n; i = end)
 		{
 			for (end = i + 1; end < n; end++)
-				if (todo[end].schema != todo[i].schema ||
-					todo[end].hierarchy != todo[i].hierarchy)
+				if (unchecked[end].schema != unchecked[i].schema ||
+					unchecked[end].hierarchy != unchecked[i].hierarchy)
 					break;
-			check_group(&todo[i], end - i, rule_breach[r]);
+			check_group(&unchecked[i], end - i, rule_breach[r]);
 		}
 		MemoryContextSwitchTo(old);
 		MemoryContextDelete(work);

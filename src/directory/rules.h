@@ -81,7 +81,7 @@ extern void hg_rewind(Tuplestorestate *store);
 
 /* deferred.c */
 extern void hg_deferred_init(void);
-/* Remembers that a child breaks rules (HG_BREACHES_LATE) for now. */
+/* Remembers rules (HG_BREACHES_LATE) that a child breaks at this moment. */
 extern void hg_deferred_note(Oid schema, int32 hierarchy, int64 child, uint32 breaches);
 /* Every statement on relationships, or on hierarchies, ends with this. */
 extern void hg_deferred_statement_ends(void);
