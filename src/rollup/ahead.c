@@ -14,6 +14,8 @@
  * used (hg_dag_is_even); nor is it where keys are not dense or rows of the
  * graph's table need a closer look.
  *
+ * All this is the leader's own memory; no other process sees it.
+ *
  * Errors that may come up here (permission, mode, type of nodes) are those that
  * the final step would report.
  *
@@ -97,6 +99,21 @@ alloc_totals(HgFinish *f)
 }
 
 /*
+ * alloc_rest allocates what is filled in by key or member in the end, provided
+ * by the system as well.
+ */
+static void
+alloc_rest(HgFinish *f)
+{
+	uint32		n = f->dag->nmembers;
+
+	f->no_slot = hg_finish_alloc(f, n, sizeof(uint32), false);
+	memset(f->no_slot, 0xff, (Size) n * sizeof(uint32));
+	f->order = hg_finish_alloc(f, n, sizeof(uint32), true);
+	f->keys = hg_finish_alloc(f, n, sizeof(int64), true);
+}
+
+/*
  * hg_rollup_ahead does what it can.
  */
 HgFinish *
@@ -119,6 +136,7 @@ hg_rollup_ahead(HgCollect *c, uint32 nused, uint32 *next, MemoryContext mcxt)
 		{
 			list_members(f, by_key);
 			alloc_totals(f);
+			alloc_rest(f);
 			MemoryContextSwitchTo(old);
 			return f;
 		}
@@ -156,12 +174,14 @@ has_facts(const HgFinish *f, uint32 member)
 }
 
 /*
- * hg_ahead_order lists the members that have facts in the order of their keys.
+ * hg_ahead_order lists the members that have facts in the order of their keys,
+ * and those; the other members behind them, in no order.
  */
 uint32
-hg_ahead_order(const HgFinish *f, uint32 *order)
+hg_ahead_order(HgFinish *f)
 {
 	uint32		n = 0;
+	uint32		end = f->dag->nmembers;
 
 	for (uint32 i = 0; i < f->span; i++)
 	{
@@ -172,8 +192,36 @@ hg_ahead_order(const HgFinish *f, uint32 *order)
 		if (f->own.slot != NULL && i + AHEAD < f->span &&
 			f->by_key[i + AHEAD] != HG_NONE)
 			__builtin_prefetch(&f->own.slot[f->by_key[i + AHEAD]]);
-		if (member != HG_NONE && has_facts(f, member))
-			order[n++] = member;
+		if (member == HG_NONE)
+			continue;
+		if (has_facts(f, member))
+		{
+			f->keys[n] = (int64) ((uint64) f->first_key + i);
+			f->order[n++] = member;
+		}
+		else
+			f->order[--end] = member;
 	}
+	Assert(n == end);
 	return n;
+}
+
+/*
+ * hg_ahead_fill makes a column of all members one that can be read as a whole:
+ * members that are left out get the value of another one.
+ */
+void
+hg_ahead_fill(const HgFinish *f, HgSource *column)
+{
+	uint32		n = f->head.n;
+	uint32		left = f->dag->nmembers - n;
+	char	   *values = unconstify(char *, (const char *) column->base);
+
+	if (column->type == HG_SOURCE_NONE || column->type > HG_SOURCE_INT128 ||
+		column->index != NULL || column->in_order || n == 0 || left > n)
+		return;
+	for (uint32 i = n; i < n + left; i++)
+		memcpy(values + column->stride * f->order[i],
+			   values + column->stride * f->order[0], column->stride);
+	column->spare = left;
 }

@@ -435,32 +435,32 @@ resolve(const HgSource *source, const uint32_t *order, uint32_t first,
 }
 
 /*
- * is_permutation: does an order of n rows, none of them twice, name just the
- * first n?
+ * is_within: does an order name values among the first so many only?
  */
 static bool
-is_permutation(const uint32_t *order, uint32_t n)
+is_within(const uint32_t *order, uint32_t n, uint32_t nvalues)
 {
 	uint32_t	greatest = 0;
 
 	for (uint32_t i = 0; i < n; i++)
 		greatest = Max(greatest, order[i]);
-	return greatest < n;
+	return greatest < nvalues;
 }
 
 /*
  * write_ints writes integers.
  *
- * Values that stand in the rows' order, or in another order of the same rows,
- * are read twice, sequentially; as are those whose range is known.  Others are
- * fetched once and kept.
+ * Values that stand in the rows' order, or in another order of the same rows
+ * and few to spare, are read twice, sequentially; as are those whose range is
+ * known.  Others are fetched once and kept.
  */
 static void
 write_ints(HgBuffer *buf, const HgSource *source, const uint32_t *order,
 		   uint32_t n)
 {
+	uint32_t	nvalues = order ? n + source->spare : n;
 	bool		in_place = source->index == NULL &&
-		(order == NULL || is_permutation(order, n));
+		(order == NULL || is_within(order, n, nvalues));
 	int64_t		chunk[CHUNK];
 	int64_t    *fetched = NULL;
 	char	   *unordered = NULL;
@@ -476,10 +476,13 @@ write_ints(HgBuffer *buf, const HgSource *source, const uint32_t *order,
 	if (source->range)
 		range = *source->range;
 	else if (!in_place)
-		fetched = scratch(buf, (size_t) n * sizeof(int64_t));
-	for (uint32_t first = 0; first < n && !source->range; first += CHUNK)
 	{
-		uint32_t	m = Min(n - first, CHUNK);
+		nvalues = n;
+		fetched = scratch(buf, (size_t) n * sizeof(int64_t));
+	}
+	for (uint32_t first = 0; first < nvalues && !source->range; first += CHUNK)
+	{
+		uint32_t	m = Min(nvalues - first, CHUNK);
 		uint32_t	at[CHUNK];
 		int64_t    *values = fetched ? fetched + first : chunk;
 
@@ -498,10 +501,10 @@ write_ints(HgBuffer *buf, const HgSource *source, const uint32_t *order,
 	width = width_of((uint64_t) range.greatest - (uint64_t) range.least);
 	to = put_int_head(buf, range.least, width, n);
 	if (width > 0 && in_place && order)
-		unordered = scratch(buf, (size_t) n * sizeof(int64_t));
-	for (uint32_t first = 0; first < n && width > 0; first += CHUNK)
+		unordered = scratch(buf, (size_t) nvalues * sizeof(int64_t));
+	for (uint32_t first = 0; first < nvalues && width > 0; first += CHUNK)
 	{
-		uint32_t	m = Min(n - first, CHUNK);
+		uint32_t	m = Min(nvalues - first, CHUNK);
 		int64_t    *values = fetched ? fetched + first : chunk;
 
 		if (first % CHECK_EVERY == 0)
@@ -657,6 +660,9 @@ hg_columns_resolve(HgSource *sources, int n, const uint32_t *order,
 
 	for (int i = 0; i < n; i++)
 	{
+		resolved[i] = sources[i].in_order;
+		if (resolved[i])
+			continue;
 		resolved[i] = sources[i].index != NULL && ntogether < MAX_TOGETHER &&
 			is_beside(&sources[i], ntogether ? together[0] : &sources[i]);
 		if (resolved[i])

@@ -49,6 +49,9 @@ typedef struct HgSource
 	const uint32_t *index;		/* NULL: none */
 	hg_int128	missing;		/* value of what is missing */
 	const struct HgRange *range;	/* see hg_columns_resolve */
+	uint32_t	spare;			/* values beyond as many as there are rows: may
+								 * be read, and lie in the others' range */
+	bool		in_order;		/* value i is row i's, whatever the order */
 } HgSource;
 
 /* A buffer that may grow to any size; palloc'd in the current context. */
@@ -86,8 +89,9 @@ typedef struct HgRange
 /*
  * Columns whose values lie side by side (parts of a struct, by an index) are
  * cheaper to look at together: gives those sources, among n, that share an
- * index one in the writer's order, and their ranges.  The writer's order is no
- * longer needed for them: resolved[i].  Returns the palloc'd index, or NULL.
+ * index one in the writer's order, and their ranges.  The writer's order is not
+ * needed for them, nor for those in order: resolved[i].  Returns the palloc'd
+ * index, or NULL.
  */
 extern uint32_t *hg_columns_resolve(HgSource *sources, int n,
 									const uint32_t *order, uint32_t rows,

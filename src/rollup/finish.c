@@ -161,6 +161,18 @@ node_of(HgFinish *f, const HgKey *key)
 }
 
 /*
+ * alloc_matched makes room for the list of facts whose node is known.
+ */
+static void
+alloc_matched(HgFinish *f)
+{
+	uint32		size = hg_collect_size(f->c);
+
+	f->member = hg_finish_alloc(f, size, sizeof(uint32), false);
+	f->slot = hg_finish_alloc(f, size, sizeof(uint32), false);
+}
+
+/*
  * match_dense is "match" where both sides know their keys by position.
  */
 static bool
@@ -182,6 +194,9 @@ match_dense(HgFinish *f)
 	if (by_key == NULL)
 		return false;
 
+	f->own.slot = f->no_slot;
+	if (f->own.slot == NULL)
+		alloc_matched(f);
 	for (uint32 i = 0; i < size; i++)
 	{
 		const HgNarrow *acc = &f->plain[i];
@@ -199,6 +214,11 @@ match_dense(HgFinish *f)
 		}
 		head->grand_count += acc->count;
 		grand += acc->sum;
+		if (f->own.slot != NULL)
+		{
+			f->own.slot[by_key[at]] = i;
+			continue;
+		}
 		f->member[f->nmatched] = by_key[at];
 		f->slot[f->nmatched++] = i;
 	}
@@ -216,6 +236,7 @@ match_any(HgFinish *f)
 	HgRollupHead *head = &f->head;
 	uint32		size = hg_collect_size(f->c);
 
+	alloc_matched(f);
 	for (uint32 i = 0; i < size; i++)
 	{
 		int64		count = hg_collect_count(f->c, i);
@@ -251,10 +272,7 @@ static void
 match(HgFinish *f)
 {
 	HgRollupHead *head = &f->head;
-	uint32		size = hg_collect_size(f->c);
 
-	f->member = hg_finish_alloc(f, size, sizeof(uint32), false);
-	f->slot = hg_finish_alloc(f, size, sizeof(uint32), false);
 	head->unmatched_count = hg_collect_keyless(f->c, &head->unmatched);
 	if (!match_dense(f))
 		match_any(f);

@@ -58,7 +58,7 @@ struct HgFinish
 	HgDag	   *dag;
 	HgRollupHead head;
 
-	/* facts whose node is known */
+	/* facts whose node is known; listed, or in own.slot alone */
 	uint32		nmatched;
 	uint32	   *slot;			/* accumulator */
 	uint32	   *member;			/* of the dag; before there is one: node */
@@ -79,6 +79,9 @@ struct HgFinish
 	uint32	   *by_key;			/* member by key - first_key, or HG_NONE */
 	int64		first_key;
 	uint32		span;
+	uint32	   *no_slot;		/* own.slot of members none of which has facts */
+	uint32	   *order;			/* members in the order of keys ... */
+	int64	   *keys;			/* ... and these; still to be filled */
 };
 
 /*
@@ -128,7 +131,11 @@ extern int	hg_wide_compare(void *arg, const void *a, const void *b);
 extern uint32 hg_key_order(const HgGraph *g, const HgDag *dag,
 						   const uint8 *flags, uint32 *order);
 
-/* ahead.c: the same where the dag was made ahead */
-extern uint32 hg_ahead_order(const HgFinish *f, uint32 *order);
+/* ahead.c: the same where the dag was made ahead, into f->order and f->keys;
+ * the rest of the members come behind them */
+extern uint32 hg_ahead_order(HgFinish *f);
+/* Readies a column for them.  Changes values of the rest, so that is the last
+ * thing to be done. */
+extern void hg_ahead_fill(const HgFinish *f, HgSource *column);
 
 #endif							/* HGRAPH_FINISH_H */

@@ -142,6 +142,8 @@ alloc_own(HgFinish *f)
 	uint32		n = f->dag->nmembers;
 	HgOwn	   *own = &f->own;
 
+	if (own->slot != NULL)
+		return;
 	if (f->plain != NULL)
 	{
 		own->slot = hg_finish_alloc(f, n, sizeof(uint32), false);
@@ -390,12 +392,35 @@ load_any(HgFinish *f)
 }
 
 /*
+ * list_matched lists the facts whose node is known, if that was not needed so
+ * far.
+ */
+static void
+list_matched(HgFinish *f)
+{
+	uint32		n = f->dag->nmembers;
+
+	if (f->member != NULL)
+		return;
+	f->member = hg_finish_alloc(f, n, sizeof(uint32), false);
+	f->slot = hg_finish_alloc(f, n, sizeof(uint32), false);
+	for (uint32 i = 0; i < n; i++)
+	{
+		if (f->own.slot[i] == HG_NONE)
+			continue;
+		f->member[f->nmatched] = i;
+		f->slot[f->nmatched++] = f->own.slot[i];
+	}
+}
+
+/*
  * reload_wide loads counts or sums again, as numerics.
  */
 static void
 reload_wide(HgFinish *f, HgMeasure *m, bool counts)
 {
 	use_numerics(f, m, counts ? f->head.count_scale : f->head.total_scale);
+	list_matched(f);
 	for (uint32 k = 0; k < f->nmatched; k++)
 	{
 		uint32		local = hg_finish_local(f, f->member[k]);

@@ -49,6 +49,13 @@ key_source(HgFinish *f)
 	uint32		n = f->dag->nmembers;
 	HgKey	   *keys;
 
+	if (f->by_key != NULL)
+	{
+		HgSource	s = source(HG_SOURCE_INT64, f->keys, sizeof(int64), NULL);
+
+		s.in_order = true;
+		return s;
+	}
 	if (f->q.layout->key_kind == HG_KEY_INT)
 	{
 		int64	   *nums = hg_finish_alloc(f, n, sizeof(int64), false);
@@ -204,15 +211,22 @@ struct varlena *
 hg_finish_result(HgFinish *f, MemoryContext mcxt)
 {
 	HgSource	columns[HG_ROLLUP_COLUMNS] = {0};
-	uint32	   *order = hg_finish_alloc(f, f->dag->nmembers, sizeof(uint32), false);
+	uint32	   *order = f->order;
 	struct varlena *result;
 
-	f->head.n = f->by_key ? hg_ahead_order(f, order) :
-		hg_key_order(f->q.view.g, f->dag, f->flags, order);
+	if (f->by_key != NULL)
+		f->head.n = hg_ahead_order(f);
+	else
+	{
+		order = hg_finish_alloc(f, f->dag->nmembers, sizeof(uint32), false);
+		f->head.n = hg_key_order(f->q.view.g, f->dag, f->flags, order);
+	}
 	columns[HG_COL_KEY] = key_source(f);
 	columns[HG_COL_DEPTH] = depth_source(f);
 	own_columns(f, columns);
 	total_columns(f, columns);
+	for (int i = 0; f->by_key != NULL && i < HG_ROLLUP_COLUMNS; i++)
+		hg_ahead_fill(f, &columns[i]);
 
 	MemoryContextSwitchTo(mcxt);
 	result = hg_hrollup_make(&f->head, columns, order);

@@ -34,12 +34,15 @@ INSERT INTO edge SELECT DISTINCT ON (1, 2) greatest(1, child - 1 - floor(random(
 	FROM generate_series(11, $n) child, generate_series(1, 3) k WHERE k <= 1 + child % 20 / 18 ORDER BY 1, 2, k;
 UPDATE edge SET share = CASE WHEN is_primary THEN 0.625 ELSE 0.375 END;
 CREATE INDEX org ON edge USING hgraph (parent, child) INCLUDE (share, is_primary) WITH (weight = 'share', is_primary = 'is_primary');
--- the same with shares that are not stated, with knots, and with names
+-- the same with shares that are not stated, with knots, with a ladder, and with names
 CREATE TABLE edge_blank AS SELECT parent, child, CASE WHEN child % 50 <> 0 THEN share END AS share FROM edge;
 CREATE INDEX blank ON edge_blank USING hgraph (parent, child) INCLUDE (share) WITH (weight = 'share');
 CREATE TABLE edge_knot AS SELECT parent, child FROM edge;
 INSERT INTO edge_knot SELECT 20000 + i, 15000 + i FROM generate_series(1, 30) i;
 CREATE INDEX knot ON edge_knot USING hgraph (parent, child) WITH (acyclic = off);
+-- with more paths than 128 bits count
+CREATE TABLE edge_ladder AS SELECT parent, child FROM edge UNION SELECT child - k, child FROM generate_series(30001, 30300) child, generate_series(1, 2) k;
+CREATE INDEX ladder ON edge_ladder USING hgraph (parent, child);
 CREATE TABLE edge_name AS SELECT 'n' || parent AS parent, 'n' || child AS child FROM edge;
 CREATE INDEX names ON edge_name USING hgraph (parent, child);
 CREATE TABLE fact (key int, i bigint, n numeric, r float8, part int) WITH (parallel_workers = 2);
@@ -120,6 +123,11 @@ same('several', "SELECT md5(hrollup_send(a)) || md5(hrollup_send(b)) FROM (SELEC
 # Groups, whose memory the next one takes over when they are sorted
 my $groups = "SELECT string_agg(md5(hrollup_send(x)), ' ' ORDER BY part) FROM (SELECT part, rollup('org', key, i) AS x FROM fact GROUP BY part OFFSET 0) y";
 same('groups', $groups, map { [ "$_->[0], sorted", "$_->[1]; SET enable_hashagg = off" ] } @ways);
+
+# Totals that have to be made again from what was matched
+same('totals beyond 128 bits', bytes("rollup('ladder', key, i, 'paths')", 'fact'));
+same('totals beyond 128 bits, some nodes', bytes("rollup('ladder', key, i, 'paths')", 'fact WHERE key % 3 <> 0'));
+like(answer("SELECT max(total) FROM each((SELECT rollup('ladder', key, abs(i), 'paths') FROM fact))"), qr/^\d{39,}/, 'they are');
 
 # Graphs of which not all can be made ahead
 same('shares not stated', bytes("rollup('blank', key, i, 'weighted')", 'fact'));
