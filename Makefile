@@ -1,6 +1,6 @@
 # "make demo" and "make test" set up a bare machine, so they must work where
 # nothing of PostgreSQL is installed yet, and leave everything to scripts.
-SCRIPTS_ONLY = demo test setup bench
+SCRIPTS_ONLY = demo test test-clients test-versions setup bench
 DEMO_DATA := $(DATA)
 
 .PHONY: $(SCRIPTS_ONLY)
@@ -14,6 +14,7 @@ MODULE_big = hierarchy
 DATA = sql/hierarchy--1.0.sql
 
 GRAPH_OBJS = \
+	src/graph/between.o \
 	src/graph/cycle.o \
 	src/graph/dag.o \
 	src/graph/dict.o \
@@ -31,6 +32,7 @@ GRAPH_OBJS = \
 	src/graph/share.o \
 	src/graph/stage.o \
 	src/graph/stats.o \
+	src/graph/trunk.o \
 	src/graph/view.o \
 	src/graph/walk.o \
 	src/graph/weighted.o
@@ -74,8 +76,10 @@ OBJS = \
 	src/visibility/vm.o \
 	src/functions/args.o \
 	src/functions/closure.o \
+	src/functions/closure_up.o \
 	src/functions/common.o \
 	src/functions/estimate.o \
+	src/functions/key_nodes.o \
 	src/functions/keys.o \
 	src/functions/neighbours.o \
 	src/functions/paths.o \
@@ -85,6 +89,7 @@ OBJS = \
 	src/functions/rows.o \
 	src/functions/srf.o \
 	src/functions/stats.o \
+	src/functions/tree.o \
 	src/functions/verify.o \
 	src/functions/verify_entries.o \
 	src/functions/within.o \
@@ -114,10 +119,13 @@ OBJS = \
 	src/rollup/view_sql.o \
 	src/rollup/wide.o \
 	src/planner/exec.o \
+	src/planner/keys.o \
 	src/planner/count.o \
 	src/planner/scan.o \
 	src/planner/support.o \
 	src/directory/audit.o \
+	src/directory/bi.o \
+	src/directory/bi_values.o \
 	src/directory/change_log.o \
 	src/directory/days.o \
 	src/directory/deferred.o \
@@ -129,7 +137,13 @@ OBJS = \
 	src/directory/identifiers.o \
 	src/directory/known.o \
 	src/directory/label.o \
+	src/directory/load_check.o \
+	src/directory/load_cycle.o \
+	src/directory/load_progress.o \
+	src/directory/load_scan.o \
+	src/directory/load_values.o \
 	src/directory/locks.o \
+	src/directory/match_name.o \
 	src/directory/months.o \
 	src/directory/notify.o \
 	src/directory/related.o \
@@ -144,12 +158,13 @@ OBJS = \
 	src/directory/rules_settings.o \
 	src/directory/rules_text.o
 
-SOURCE_HEADERS = $(wildcard $(srcdir)/src/*.h $(srcdir)/src/*/*.h)
+SOURCE_HEADERS = $(filter-out $(srcdir)/src/client/%, \
+	$(wildcard $(srcdir)/src/*.h $(srcdir)/src/*/*.h))
 
 PG_CPPFLAGS = -I$(srcdir)/src
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-clobbered
 
-REGRESS = am hgraph_type hrollup functions arguments cycle planner rollup rollup_order rollup_views directory verbs directory_rights audit rules history ownership
+REGRESS = am hgraph_type hrollup functions arguments cycle planner closure_scan rollup rollup_order rollup_views directory verbs directory_rights audit rules history ownership load load_modes load_duplicates match bi_views
 # Some expected results have characters beyond ASCII
 REGRESS_OPTS = --inputdir=$(srcdir)/test --load-extension=hierarchy \
 	--encoding=UTF8 --no-locale
@@ -166,6 +181,7 @@ ISOLATION = \
 	feed_months \
 	feed_order \
 	hierarchy_scan \
+	match_decide \
 	readers \
 	rollup_snapshot \
 	rules_children \
@@ -183,8 +199,8 @@ ISOLATION_OPTS = --inputdir=$(srcdir)/test --outputdir=. \
 TAP_TESTS = 1
 PROVE_TESTS = test/t/*.pl
 
-# Programs that test src/graph without a server
-UNIT_TESTS = test/unit/build/graph_test test/unit/build/rollup_test
+# Programs that test src/graph, and what the client reads, without a server
+UNIT_TESTS = test/unit/build/graph_test test/unit/build/rollup_test test/unit/build/client_test
 
 EXTRA_CLEAN = test/unit/build
 
@@ -199,6 +215,28 @@ PROVE_FLAGS += -I test/t
 
 $(OBJS) $(OBJS:.o=.bc): $(SOURCE_HEADERS)
 
+# Elsewhere than in the source tree, there are no folders for objects yet.  A
+# rule would find those of the sources through VPATH.
+ifneq ($(VPATH),)
+$(shell mkdir -p $(sort $(dir $(OBJS))))
+endif
+
+# The client has a makefile of its own and is built beside the extension.
+CLIENT_TARGETS = client-all client-install client-uninstall client-clean
+.PHONY: $(CLIENT_TARGETS)
+
+all: client-all
+install: client-install
+uninstall: client-uninstall
+clean: client-clean
+client-install: client-all
+
+$(CLIENT_TARGETS): CLIENT_VPATH = $(if $(VPATH),$(abspath $(srcdir))/src/client)
+$(CLIENT_TARGETS):
+	@mkdir -p src/client
+	$(MAKE) -C src/client -f '$(abspath $(srcdir))/src/client/Makefile' \
+		VPATH='$(CLIENT_VPATH)' USE_VPATH='$(CLIENT_VPATH)' $(@:client-%=%)
+
 .PHONY: unit
 unit: $(UNIT_TESTS)
 
@@ -206,9 +244,15 @@ test/unit/build/%: test/unit/%.c $(GRAPH_OBJS:.o=.c) $(SOURCE_HEADERS) $(wildcar
 	@mkdir -p $(@D)
 	$(CC) -std=gnu99 -g -O1 -Wall -Wextra -I$(srcdir)/src -o $@ $< $(GRAPH_OBJS:%.o=$(srcdir)/%.c) -lm
 
+CLIENT_READER = $(addprefix $(srcdir)/src/client/, csv.c decode.c memory.c message.c term.c)
+
+test/unit/build/client_test: test/unit/client_test.c $(CLIENT_READER) $(wildcard $(srcdir)/src/client/*.h)
+	@mkdir -p $(@D)
+	$(CC) -std=gnu99 -D_GNU_SOURCE -g -O1 -Wall -Wextra -I$(srcdir)/src/client -o $@ $< $(CLIENT_READER)
+
 endif
 
-demo test setup:
+demo test test-clients test-versions setup:
 	@DATA='$(DEMO_DATA)' $(dir $(firstword $(MAKEFILE_LIST)))scripts/$@
 
 bench:

@@ -184,16 +184,19 @@ build() {
 
     jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
     (cd "$ROOT" && tar -cf - --exclude=./.git --exclude='*.o' --exclude='*.bc' --exclude='*.so' \
-        --exclude=./results --exclude=./tmp_check --exclude=./tmp_check_iso --exclude=./output_iso .) |
+        --exclude=./src/client/pg_hierarchy --exclude=./results --exclude=./tmp_check --exclude=./tmp_check_iso --exclude=./output_iso .) |
         tar -C "$WORK/src" -xf - || die "Cannot copy the source tree."
     give_to_user "$WORK/src"
 
-    if ! as_user make -C "$WORK/src" -j"$jobs" with_llvm=no PG_CONFIG="$PG_CONFIG" >"$log" 2>&1 ||
+    if ! as_user make -C "$WORK/src" -j"$jobs" with_llvm=no PG_CONFIG="$PG_CONFIG" COPT="${HIERARCHY_COPT:-}" >"$log" 2>&1 ||
         ! as_user make -C "$WORK/src" with_llvm=no PG_CONFIG="$PG_CONFIG" \
             DESTDIR="$WORK/dest" install >>"$log" 2>&1; then
         tail -n 60 "$log"
         die "The build failed."
     fi
+
+    # The client, for the tests
+    CLEAN_ENV[0]="PATH=$WORK/dest$("$PG_CONFIG" --bindir):${CLEAN_ENV[0]#PATH=}"
 
     SERVER_CONF="$WORK/server.conf"
     settings=$("$("$PG_CONFIG" --bindir)/postgres" --describe-config 2>/dev/null | cut -f1)

@@ -2296,7 +2296,13 @@ BEGIN
 		to_char(lower, '"changes of the directory in "YYYY-MM'));
 	EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I PRIMARY KEY (change_id)', partition, name || '_pkey');
 	EXECUTE format('CREATE INDEX %I ON %s (entity_id)', name || '_entity_id_idx', partition);
-	EXECUTE format('CREATE INDEX %I ON %s (parent_id)', name || '_parent_id_idx', partition);
+	-- Relationships inserted under a parent are found through its children, see
+	-- entity_changes(): those that are still there, and those that these know.
+	EXECUTE format('CREATE INDEX %I ON %s (parent_id) WHERE parent_id IS NOT NULL '
+		'AND (operation <> ''INSERT'' OR table_name <> ''relationship'')', name || '_parent_id_idx', partition);
+	EXECUTE format('CREATE INDEX %I ON %s ((old_row -> ''parent_id'')) WHERE operation = ''UPDATE'' '
+		'AND table_name = ''relationship'' AND old_row -> ''parent_id'' <> new_row -> ''parent_id''',
+		name || '_left_idx', partition);
 	EXECUTE format('CREATE INDEX %I ON %s USING brin (changed_at)', name || '_changed_at_idx', partition);
 	PERFORM @extschema@.protect_log(partition::regclass);
 	RETURN partition::regclass;
@@ -4576,6 +4582,21 @@ COMMENT ON FUNCTION @extschema@.compare_hierarchy(text, timestamptz, timestamptz
 'what is different in a hierarchy between two moments: relationships added, removed, moved, changed';
 
 -- The story of an entity
+--
+-- Changes are found by their entity, and by their parent unless they insert a
+-- relationship.  A bulk load would pay dearly for an index that finds these by
+-- their parent too, and there is another way: a relationship inserted under a
+-- parent is there still, or it is the old row of a later change, which took it
+-- away or turned it into something else.  So the children of today, and those of
+-- old rows under the parent, are all that there have ever been, and insertions
+-- are found by these.
+
+CREATE FUNCTION @extschema@.children_everywhere(entity_id bigint)
+RETURNS bigint[]
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'hgraph_children_everywhere';
+COMMENT ON FUNCTION @extschema@.children_everywhere(bigint) IS
+'children of an entity on any day in all hierarchies, NULL if the caller may not see them all; internal';
 
 CREATE FUNCTION @extschema@.entity_changes(entity_id bigint)
 RETURNS SETOF @extschema@.change_log
@@ -4588,12 +4609,36 @@ AS $function$
 #variable_conflict use_column
 DECLARE
 	v_id bigint := entity_changes.entity_id;
+	v_children bigint[] := children_everywhere(v_id);
 BEGIN
+	IF v_children IS NULL THEN
+		-- there is nothing for it but to look through the log
+		v_children := array_agg(DISTINCT c.entity_id) FROM change_log c
+			WHERE c.parent_id = v_id AND c.operation = 'INSERT' AND c.table_name = 'relationship';
+	END IF;
 	RETURN QUERY
-	WITH mine AS MATERIALIZED (
+	WITH taken AS MATERIALIZED (
+		SELECT c.* FROM change_log c
+		WHERE c.parent_id = v_id AND (c.operation <> 'INSERT' OR c.table_name <> 'relationship') AND c.entity_id <> v_id
+	), mine AS MATERIALIZED (
 		SELECT c.* FROM change_log c WHERE c.entity_id = v_id
 		UNION ALL
-		SELECT c.* FROM change_log c WHERE c.parent_id = v_id AND c.entity_id <> v_id
+		SELECT t.* FROM taken t
+		UNION ALL
+		SELECT c.*
+		FROM (
+			SELECT unnest(v_children) AS entity_id
+			UNION
+			SELECT unnest(ARRAY[t.entity_id, (t.old_row ->> 'child_id')::bigint])
+			FROM taken t
+			WHERE t.table_name = 'relationship'
+			UNION
+			SELECT (c.old_row ->> 'child_id')::bigint
+			FROM change_log c
+			WHERE c.old_row -> 'parent_id' = to_jsonb(v_id) AND c.operation = 'UPDATE' AND c.table_name = 'relationship'
+				AND c.old_row -> 'parent_id' <> c.new_row -> 'parent_id') d
+			JOIN change_log c ON c.entity_id = d.entity_id
+		WHERE c.parent_id = v_id AND c.operation = 'INSERT' AND c.table_name = 'relationship' AND c.entity_id <> v_id
 	), child AS MATERIALIZED (
 		SELECT DISTINCT m.entity_id
 		FROM mine m
@@ -5740,6 +5785,3419 @@ END
 $function$;
 COMMENT ON FUNCTION @extschema@.unstated_shares(text, date) IS
 'relationships of a day whose share is not stated';
+
+-- Loading
+--
+-- A file is staged as text, in a table of its own; load() makes entities and
+-- relationships of it.  Everything is done for all rows at once: the rows are
+-- read into temporary tables, resolved against the directory and each other,
+-- and checked; what is left is a plan of inserts and updates, which is then
+-- carried out in a subtransaction.  Rows that the plan did not foresee to fail
+-- (a constraint of the user's, say) are searched for there, and the plan is
+-- made again without them.
+--
+-- Temporary tables of a load, in the order in which they are made:
+--	load_line		a row of the file, its values trimmed; text where not sure to be readable
+--	load_fault		what is wrong with rows
+--	load_entity		entities of the file by type and code (or identifiers), and which entity that is
+--	load_id			their identifiers
+--	load_value		what the file says of each entity, several rows put together
+--	load_parent		parents that are named, and which entity that is
+--	load_pair		rows with a parent: child and parent as entities
+--	load_old		relationships there are, of these children
+--	load_want		rows with a parent: what is to become of the relationship
+--	load_gone		relationships that end
+--	load_change		entities that change
+
+CREATE TABLE @extschema@.load_source (
+	source text NOT NULL,
+	description text,
+	trust integer NOT NULL DEFAULT 50,
+	CONSTRAINT load_source_pkey PRIMARY KEY (source),
+	CONSTRAINT load_source_source_check CHECK (source <> '' AND source = pg_catalog.btrim(source)),
+	CONSTRAINT load_source_trust_check CHECK (trust >= 0 AND trust <= 100)
+);
+COMMENT ON TABLE @extschema@.load_source IS 'where lists come from';
+COMMENT ON COLUMN @extschema@.load_source.source IS 'name of the source';
+COMMENT ON COLUMN @extschema@.load_source.description IS 'what it is';
+COMMENT ON COLUMN @extschema@.load_source.trust IS
+'from 0 to 100: where sources differ about an entity, it shows what the most trusted of them says';
+
+CREATE TABLE @extschema@.load_batch (
+	batch_id bigint GENERATED BY DEFAULT AS IDENTITY,
+	source text NOT NULL,
+	hierarchy text,
+	file_name text,
+	file_size bigint,
+	fingerprint text,
+	columns text[] NOT NULL,
+	mapping jsonb,
+	mode text,
+	state text NOT NULL DEFAULT 'staging',
+	staged_rows bigint,
+	created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	created_by text NOT NULL DEFAULT CURRENT_USER,
+	loaded_at timestamptz,
+	report jsonb,
+	reason text,
+	CONSTRAINT load_batch_pkey PRIMARY KEY (batch_id),
+	CONSTRAINT load_batch_source_fkey FOREIGN KEY (source)
+		REFERENCES @extschema@.load_source (source) ON UPDATE CASCADE,
+	CONSTRAINT load_batch_state_check CHECK (state IN ('staging', 'loaded', 'failed'))
+);
+COMMENT ON TABLE @extschema@.load_batch IS 'files that were staged and loaded';
+COMMENT ON COLUMN @extschema@.load_batch.batch_id IS 'number of the batch; its staging table is load_stage_<number>';
+COMMENT ON COLUMN @extschema@.load_batch.source IS 'where the file comes from';
+COMMENT ON COLUMN @extschema@.load_batch.hierarchy IS 'the hierarchy that its relationships were loaded into';
+COMMENT ON COLUMN @extschema@.load_batch.file_name IS 'name of the file';
+COMMENT ON COLUMN @extschema@.load_batch.file_size IS 'its size in bytes';
+COMMENT ON COLUMN @extschema@.load_batch.fingerprint IS 'by which whoever stages a file knows it again';
+COMMENT ON COLUMN @extschema@.load_batch.columns IS 'its columns, in order';
+COMMENT ON COLUMN @extschema@.load_batch.mapping IS 'which column is what, as it was loaded';
+COMMENT ON COLUMN @extschema@.load_batch.mode IS 'upsert, full_snapshot or insert_only, as it was loaded';
+COMMENT ON COLUMN @extschema@.load_batch.state IS 'staging: not loaded yet; loaded; or failed, if whoever staged it gave up';
+COMMENT ON COLUMN @extschema@.load_batch.staged_rows IS 'how many rows it had when it was loaded';
+COMMENT ON COLUMN @extschema@.load_batch.created_at IS 'when staging began';
+COMMENT ON COLUMN @extschema@.load_batch.created_by IS 'who staged it';
+COMMENT ON COLUMN @extschema@.load_batch.loaded_at IS 'when it was loaded';
+COMMENT ON COLUMN @extschema@.load_batch.report IS 'figures that load() returned';
+COMMENT ON COLUMN @extschema@.load_batch.reason IS 'why it was loaded, as in the log';
+
+CREATE TABLE @extschema@.load_reject (
+	batch_id bigint NOT NULL,
+	line bigint NOT NULL,
+	raw text,
+	reasons text[] NOT NULL,
+	messages text[] NOT NULL,
+	CONSTRAINT load_reject_pkey PRIMARY KEY (batch_id, line),
+	CONSTRAINT load_reject_batch_id_fkey FOREIGN KEY (batch_id)
+		REFERENCES @extschema@.load_batch (batch_id) ON DELETE CASCADE
+);
+COMMENT ON TABLE @extschema@.load_reject IS 'rows of files that were not loaded';
+COMMENT ON COLUMN @extschema@.load_reject.batch_id IS 'the batch';
+COMMENT ON COLUMN @extschema@.load_reject.line IS 'line of the file at which the row begins';
+COMMENT ON COLUMN @extschema@.load_reject.raw IS 'the row as it is in the file';
+COMMENT ON COLUMN @extschema@.load_reject.reasons IS 'codes of what is wrong with it';
+COMMENT ON COLUMN @extschema@.load_reject.messages IS 'the same in words, in the same order';
+
+-- What each source says.  No foreign keys: a check for each of a million rows
+-- would cost more than the rows.
+
+CREATE TABLE @extschema@.entity_source (
+	source text NOT NULL,
+	entity_id bigint NOT NULL,
+	record text,
+	"values" jsonb NOT NULL DEFAULT '{}',
+	changed jsonb NOT NULL DEFAULT '{}',
+	listed boolean NOT NULL DEFAULT true,
+	deactivated boolean NOT NULL DEFAULT false,
+	since timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	batch_id bigint,
+	CONSTRAINT entity_source_pkey PRIMARY KEY (entity_id, source)
+);
+CREATE INDEX entity_source_record_idx ON @extschema@.entity_source (source, record) WHERE record IS NOT NULL;
+COMMENT ON TABLE @extschema@.entity_source IS 'which sources list an entity, and what they say of it';
+COMMENT ON COLUMN @extschema@.entity_source.source IS 'the source';
+COMMENT ON COLUMN @extschema@.entity_source.entity_id IS 'the entity';
+COMMENT ON COLUMN @extschema@.entity_source.record IS 'its code at the source, if that is not its own';
+COMMENT ON COLUMN @extschema@.entity_source."values" IS
+'fields and what the source says of them: name, status, attributes.<name>';
+COMMENT ON COLUMN @extschema@.entity_source.changed IS 'when the source last said something else, by field; others: since';
+COMMENT ON COLUMN @extschema@.entity_source.listed IS 'false: the last full snapshot of the source did not list it';
+COMMENT ON COLUMN @extschema@.entity_source.deactivated IS 'did that make the entity inactive?';
+COMMENT ON COLUMN @extschema@.entity_source.since IS 'when the source first listed it';
+COMMENT ON COLUMN @extschema@.entity_source.batch_id IS 'the batch that last changed this row';
+
+CREATE TABLE @extschema@.relationship_source (
+	source text NOT NULL,
+	hierarchy_id integer NOT NULL,
+	child_id bigint NOT NULL,
+	parent_id bigint NOT NULL,
+	batch_id bigint,
+	CONSTRAINT relationship_source_pkey PRIMARY KEY (hierarchy_id, child_id, parent_id, source)
+);
+COMMENT ON TABLE @extschema@.relationship_source IS 'which sources list a relationship';
+COMMENT ON COLUMN @extschema@.relationship_source.source IS 'the source';
+COMMENT ON COLUMN @extschema@.relationship_source.hierarchy_id IS 'the hierarchy';
+COMMENT ON COLUMN @extschema@.relationship_source.child_id IS 'the entity below';
+COMMENT ON COLUMN @extschema@.relationship_source.parent_id IS 'the entity above';
+COMMENT ON COLUMN @extschema@.relationship_source.batch_id IS 'the batch that added this row';
+
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.load_source', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.load_batch', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.load_batch_batch_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.load_reject', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.entity_source', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.relationship_source', '');
+
+CREATE TRIGGER restore_keys BEFORE INSERT ON @extschema@.load_batch
+FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.restore_keys();
+ALTER TABLE @extschema@.load_batch ENABLE ALWAYS TRIGGER restore_keys;
+
+CREATE TRIGGER restore_keys BEFORE INSERT ON @extschema@.load_reject
+FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.restore_keys();
+ALTER TABLE @extschema@.load_reject ENABLE ALWAYS TRIGGER restore_keys;
+
+-- Texts as values
+
+CREATE FUNCTION @extschema@.load_text(value text) RETURNS text
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'hgraph_load_text';
+COMMENT ON FUNCTION @extschema@.load_text(text) IS
+'a text without white space around it, NULL if nothing is left; internal';
+
+CREATE FUNCTION @extschema@.load_date(value text, format text DEFAULT NULL) RETURNS date
+LANGUAGE C IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'hgraph_load_date';
+COMMENT ON FUNCTION @extschema@.load_date(text, text) IS
+'a date, NULL if the text is none; internal';
+
+CREATE FUNCTION @extschema@.load_date_format(format text) RETURNS boolean
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'hgraph_load_date_format';
+COMMENT ON FUNCTION @extschema@.load_date_format(text) IS
+'is this a format by which dates can be read? internal';
+
+CREATE FUNCTION @extschema@.load_number(value text) RETURNS numeric
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'hgraph_load_number';
+COMMENT ON FUNCTION @extschema@.load_number(text) IS
+'a number, NULL if the text is none; internal';
+
+CREATE FUNCTION @extschema@.load_share(value text, percent boolean) RETURNS numeric
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'hgraph_load_share';
+COMMENT ON FUNCTION @extschema@.load_share(text, boolean) IS
+'a share, NULL if the text is none; internal';
+
+CREATE FUNCTION @extschema@.load_boolean(value text) RETURNS boolean
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'hgraph_load_boolean';
+COMMENT ON FUNCTION @extschema@.load_boolean(text) IS
+'yes or no, NULL if the text is neither; internal';
+
+-- Progress, locks, numbers
+
+CREATE FUNCTION @extschema@.load_step(batch_id bigint, stage oid, step integer, total bigint, done bigint) RETURNS void
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'hgraph_load_step';
+COMMENT ON FUNCTION @extschema@.load_step(bigint, oid, integer, bigint, bigint) IS
+'reports that a step of a load begins; internal';
+
+CREATE FUNCTION @extschema@.load_tick(line bigint) RETURNS bigint
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'hgraph_load_tick';
+COMMENT ON FUNCTION @extschema@.load_tick(bigint) IS
+'counts a row of a step, and returns its argument; internal';
+
+CREATE FUNCTION @extschema@.load_end() RETURNS void
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'hgraph_load_end';
+COMMENT ON FUNCTION @extschema@.load_end() IS
+'ends the report of a load; internal';
+
+CREATE FUNCTION @extschema@.load_lock(source text, hierarchy_id integer, for_change boolean) RETURNS void
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'hgraph_load_lock';
+COMMENT ON FUNCTION @extschema@.load_lock(text, integer, boolean) IS
+'keeps others from loading the same source, and from writing to a hierarchy; internal';
+
+CREATE FUNCTION @extschema@.new_entity_id() RETURNS bigint
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'hgraph_new_entity_id';
+COMMENT ON FUNCTION @extschema@.new_entity_id() IS
+'the next number for an entity; internal';
+
+-- Checks of what is planned
+
+CREATE FUNCTION @extschema@.load_check_days(query text, max_parents integer, require_primary boolean, is_split boolean, kinds integer)
+RETURNS TABLE (child bigint, finding text, day date, which bigint, n integer, share numeric)
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'hgraph_load_check_days';
+COMMENT ON FUNCTION @extschema@.load_check_days(text, integer, boolean, boolean, integer) IS
+'what is wrong with children whose relationships a query lists; internal';
+
+CREATE FUNCTION @extschema@.load_cycles(query text)
+RETURNS TABLE (line bigint, closes boolean)
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'hgraph_load_cycles';
+COMMENT ON FUNCTION @extschema@.load_cycles(text) IS
+'rows that are part of a cycle among the edges that a query lists, and which of them close one; internal';
+
+CREATE VIEW @extschema@.load_progress AS
+SELECT p.pid, p.param12 AS batch_id,
+	CASE p.param13
+		WHEN 1 THEN 'waiting' WHEN 2 THEN 'reading' WHEN 3 THEN 'finding entities' WHEN 4 THEN 'finding parents'
+		WHEN 5 THEN 'planning' WHEN 6 THEN 'checking' WHEN 7 THEN 'writing entities' WHEN 8 THEN 'writing relationships'
+		WHEN 9 THEN 'ending what is not listed' WHEN 10 THEN 'searching for rows that fail' WHEN 11 THEN 'writing results'
+		WHEN 12 THEN 'matching'
+	END AS phase,
+	p.param3 AS rows_done, p.param14 AS rows_total, a.xact_start AS started
+FROM pg_catalog.pg_stat_get_progress_info('COPY') AS p
+	(pid, datid, relid, param1, param2, param3, param4, param5, param6, param7, param8, param9, param10, param11, param12,
+	param13, param14, param15, param16, param17, param18, param19, param20)
+	LEFT JOIN pg_catalog.pg_stat_get_activity(p.pid) a ON true
+WHERE p.param11 = 1280262468 AND p.datid = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database());
+COMMENT ON VIEW @extschema@.load_progress IS 'loads that are running in this database';
+COMMENT ON COLUMN @extschema@.load_progress.pid IS 'process of the session';
+COMMENT ON COLUMN @extschema@.load_progress.batch_id IS 'the batch that is being loaded';
+COMMENT ON COLUMN @extschema@.load_progress.phase IS 'what is being done';
+COMMENT ON COLUMN @extschema@.load_progress.rows_done IS 'rows that this phase has done';
+COMMENT ON COLUMN @extschema@.load_progress.rows_total IS 'rows of the batch';
+COMMENT ON COLUMN @extschema@.load_progress.started IS 'when its transaction began';
+
+-- Batches and their tables
+
+CREATE FUNCTION @extschema@.make_load_tables(batch_id bigint, columns text[], role_name text)
+RETURNS void
+LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER
+SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+	stage text := format('@extschema@.%I', 'load_stage_' || batch_id);
+	result text := format('@extschema@.%I', 'load_result_' || batch_id);
+BEGIN
+	IF NOT pg_has_role(session_user, role_name, 'MEMBER') OR NOT has_table_privilege(role_name, '@extschema@.load_batch', 'INSERT')
+		OR NOT EXISTS (SELECT FROM load_batch b WHERE b.batch_id = make_load_tables.batch_id AND b.columns = make_load_tables.columns)
+	THEN
+		RAISE insufficient_privilege USING
+			MESSAGE = 'permission denied for table load_batch',
+			HINT = 'Make batches with new_load_batch.';
+	END IF;
+	EXECUTE format('CREATE UNLOGGED TABLE %s (_line bigint GENERATED BY DEFAULT AS IDENTITY, _raw text, _fault text%s)', stage,
+		(SELECT string_agg(format(', %I text', c), '' ORDER BY n) FROM unnest(columns) WITH ORDINALITY u (c, n)));
+	EXECUTE format('COMMENT ON TABLE %s IS %L', stage, format('rows of load batch %s, as text', batch_id));
+	EXECUTE format('CREATE UNLOGGED TABLE %s (_line bigint, result text, entity_id bigint)', result);
+	EXECUTE format('COMMENT ON TABLE %s IS %L', result, format('what became of the rows of load batch %s', batch_id));
+	EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON %s, %s TO %I', stage, result, role_name);
+END
+$$;
+COMMENT ON FUNCTION @extschema@.make_load_tables(bigint, text[], text) IS
+'makes the tables of a batch for a role that may add batches; internal';
+
+CREATE FUNCTION @extschema@.drop_load_tables(batch_id bigint, role_name text)
+RETURNS void
+LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER
+SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+	name text;
+BEGIN
+	FOREACH name IN ARRAY ARRAY['load_stage_', 'load_result_']
+	LOOP
+		name := format('@extschema@.%I', name || batch_id);
+		CONTINUE WHEN to_regclass(name) IS NULL;
+		IF NOT pg_has_role(session_user, role_name, 'MEMBER') OR NOT has_table_privilege(role_name, name, 'TRUNCATE') THEN
+			RAISE insufficient_privilege USING
+				MESSAGE = format('permission denied for table %s', substr(name, strpos(name, '.') + 1)),
+				HINT = 'Whoever made a batch can drop it, and the owner of the extension.';
+		END IF;
+		EXECUTE format('DROP TABLE %s', name);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.drop_load_tables(bigint, text) IS
+'drops the tables of a batch for a role that may empty them; internal';
+
+CREATE FUNCTION @extschema@.new_load_batch(
+	source text,
+	columns text[],
+	file_name text DEFAULT NULL,
+	file_size bigint DEFAULT NULL,
+	fingerprint text DEFAULT NULL)
+RETURNS bigint
+LANGUAGE plpgsql VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	id bigint;
+	c record;
+BEGIN
+	IF coalesce(btrim(new_load_batch.source), '') = '' THEN
+		RAISE null_value_not_allowed USING
+			MESSAGE = 'a batch must have a source',
+			HINT = 'Name where the file comes from, as in new_load_batch(''crm'', ...).';
+	ELSIF coalesce(cardinality(new_load_batch.columns), 0) = 0 OR array_ndims(new_load_batch.columns) > 1 THEN
+		RAISE null_value_not_allowed USING
+			MESSAGE = 'a batch must have columns',
+			HINT = 'List the columns of the file in order.';
+	ELSIF cardinality(new_load_batch.columns) > 1590 THEN
+		RAISE too_many_columns USING
+			MESSAGE = format('a file of %s columns cannot be staged', cardinality(new_load_batch.columns)),
+			DETAIL = '1590 columns are allowed.';
+	END IF;
+	FOR c IN SELECT u.name, u.n FROM unnest(new_load_batch.columns) WITH ORDINALITY u (name, n)
+	LOOP
+		IF coalesce(btrim(c.name), '') = '' THEN
+			RAISE invalid_name USING
+				MESSAGE = format('column %s has no name', c.n),
+				HINT = 'Give every column of the file a name.';
+		ELSIF octet_length(c.name) > 63 THEN
+			RAISE name_too_long USING
+				MESSAGE = format('name "%s" of column %s is too long', c.name, c.n),
+				DETAIL = format('It has %s bytes; 63 are allowed.', octet_length(c.name));
+		ELSIF c.name LIKE '\_%' OR c.name IN ('tableoid', 'xmin', 'cmin', 'xmax', 'cmax', 'ctid') THEN
+			RAISE reserved_name USING
+				MESSAGE = format('column %s cannot be called "%s"', c.n, c.name),
+				DETAIL = 'Names that begin with an underscore, and those of system columns, are kept for the database.',
+				HINT = 'Give the column another name.';
+		ELSIF array_position(new_load_batch.columns, c.name) < c.n THEN
+			RAISE duplicate_column USING
+				MESSAGE = format('column "%s" appears twice', c.name),
+				DETAIL = format('It is column %s and column %s.', array_position(new_load_batch.columns, c.name), c.n),
+				HINT = 'Give every column of the file a name of its own.';
+		END IF;
+	END LOOP;
+	INSERT INTO load_source (source) SELECT btrim(new_load_batch.source)
+	WHERE NOT EXISTS (SELECT FROM load_source s WHERE s.source = btrim(new_load_batch.source))
+	ON CONFLICT DO NOTHING;
+	INSERT INTO load_batch (source, file_name, file_size, fingerprint, columns)
+	VALUES (btrim(new_load_batch.source), new_load_batch.file_name, new_load_batch.file_size, new_load_batch.fingerprint,
+		new_load_batch.columns)
+	RETURNING batch_id INTO id;
+	PERFORM make_load_tables(id, new_load_batch.columns, current_user);
+	RETURN id;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.new_load_batch(text, text[], text, bigint, text) IS
+'makes a batch and its staging table, load_stage_<number>; returns its number';
+
+CREATE FUNCTION @extschema@.drop_load_batch(batch_id bigint, keep_rejects boolean DEFAULT true)
+RETURNS void
+LANGUAGE plpgsql VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	IF NOT EXISTS (SELECT FROM load_batch b WHERE b.batch_id = drop_load_batch.batch_id) THEN
+		RAISE no_data_found USING MESSAGE = format('load batch %s does not exist', coalesce(drop_load_batch.batch_id::text, 'NULL'));
+	END IF;
+	PERFORM drop_load_tables(drop_load_batch.batch_id, current_user);
+	IF keep_rejects IS NOT TRUE THEN
+		DELETE FROM load_reject r WHERE r.batch_id = drop_load_batch.batch_id;
+		DELETE FROM load_batch b WHERE b.batch_id = drop_load_batch.batch_id;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.drop_load_batch(bigint, boolean) IS
+'drops the staging table of a batch; unless rejected rows are kept, everything that is known of the batch';
+
+-- What the mapping says
+
+CREATE FUNCTION @extschema@.load_fields(mapping jsonb, columns text[])
+RETURNS TABLE (no integer, field text, kind text, name text, label text, expression text, options jsonb)
+LANGUAGE plpgsql STABLE CALLED ON NULL INPUT PARALLEL SAFE
+SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	item record;
+	wanted text[];
+	used text[] := '{}';
+	c text;
+	m jsonb;
+	fields constant text := 'entity_type, code, name, status, postcode, identifier.<scheme>, attribute.<name>, parent.type, '
+		'parent.code, parent.name, parent.<scheme>, share, is_primary, relationship_type, influence_level, relationship.<name>, valid_from, '
+		'valid_to, attributes, parents, duplicates';
+BEGIN
+	IF mapping IS NULL OR jsonb_typeof(mapping) <> 'object' THEN
+		RAISE invalid_parameter_value USING
+			MESSAGE = 'mapping is not a JSON object',
+			HINT = 'Write {"code": "Column", "name": "Other column", ...}. Fields: ' || fields || '.';
+	END IF;
+	no := 0;
+	FOR item IN
+		SELECT e.key, e.value FROM jsonb_each(mapping) e WHERE e.value <> 'null' ORDER BY e.key COLLATE "C"
+	LOOP
+		IF item.key = 'attributes' THEN
+			IF item.value <> '"*"' THEN
+				RAISE invalid_parameter_value USING
+					MESSAGE = format('"attributes": %s cannot be read', item.value),
+					HINT = 'Write "attributes": "*" for all columns that are not mapped, or "attribute.<name>": "Column" for one.';
+			END IF;
+			CONTINUE;
+		ELSIF item.key = 'duplicates' THEN
+			IF item.value NOT IN ('"reject"', '"first"', '"last"') THEN
+				RAISE invalid_parameter_value USING
+					MESSAGE = format('"duplicates": %s cannot be read', item.value),
+					HINT = 'Write "duplicates": "reject", "duplicates": "first" or "duplicates": "last".';
+			END IF;
+			CONTINUE;
+		ELSIF item.key = 'parents' THEN
+			IF item.value NOT IN ('"add"', '"replace"') THEN
+				RAISE invalid_parameter_value USING
+					MESSAGE = format('"parents": %s cannot be read', item.value),
+					HINT = 'Write "parents": "add" or "parents": "replace".';
+			END IF;
+			CONTINUE;
+		END IF;
+		kind := CASE
+			WHEN item.key IN ('entity_type', 'code', 'name', 'status', 'parent.type', 'parent.code', 'parent.name', 'share', 'is_primary',
+				'relationship_type', 'influence_level', 'valid_from', 'valid_to') THEN item.key
+			WHEN item.key = 'postcode' THEN 'attribute'
+			WHEN item.key ~ '^identifier\..' THEN 'identifier'
+			WHEN item.key ~ '^attribute\..' THEN 'attribute'
+			WHEN item.key ~ '^parent\.' AND length(item.key) > 7 THEN 'parent.identifier'
+			WHEN item.key ~ '^relationship\..' THEN 'relationship'
+		END;
+		IF kind IS NULL THEN
+			RAISE invalid_parameter_value USING
+				MESSAGE = format('field "%s" does not exist', item.key),
+				HINT = 'Fields: ' || fields || '.';
+		END IF;
+		field := item.key;
+		name := CASE
+			WHEN item.key = 'postcode' THEN 'postcode'
+			WHEN item.key LIKE 'parent.identifier.%' THEN substr(item.key, 19)
+			WHEN kind IN ('identifier', 'attribute', 'parent.identifier', 'relationship')
+				THEN substr(item.key, strpos(item.key, '.') + 1)
+		END;
+		m := CASE jsonb_typeof(item.value) WHEN 'object' THEN item.value WHEN 'string' THEN jsonb_build_object('column', item.value) END;
+		IF m IS NULL OR (m ? 'column')::integer + (m ? 'columns')::integer + (m ? 'value')::integer <> 1
+			OR m ? 'column' AND jsonb_typeof(m->'column') <> 'string'
+			OR m ? 'columns' AND (jsonb_typeof(m->'columns') <> 'array' OR m->'columns' = '[]')
+			OR m ? 'value' AND jsonb_typeof(m->'value') NOT IN ('string', 'number', 'boolean')
+		THEN
+			RAISE invalid_parameter_value USING
+				MESSAGE = format('mapping of "%s" cannot be read: %s', item.key, item.value),
+				HINT = 'Write "Column", {"column": "Column"}, {"columns": ["A", "B"], "separator": " "} or {"value": "constant"}.';
+		END IF;
+		c := (SELECT string_agg(format('"%s"', k), ', ' ORDER BY k) FROM jsonb_object_keys(m) k
+			WHERE k NOT IN ('column', 'columns', 'value', 'separator', 'null', 'map', 'default', 'pad', 'upper')
+				AND NOT (k = 'format' AND (kind IN ('valid_from', 'valid_to') OR kind = 'attribute' AND m->>'type' = 'date'))
+				AND NOT (k = 'type' AND kind IN ('attribute', 'relationship')) AND NOT (k = 'percent' AND kind = 'share')
+				AND NOT (k = 'inclusive' AND kind = 'valid_to'));
+		IF c IS NOT NULL THEN
+			RAISE invalid_parameter_value USING
+				MESSAGE = format('mapping of "%s" has no option %s', item.key, c),
+				HINT = 'Options: separator, null, map, default, pad, upper; format of dates, type of attributes, percent of shares, '
+					'inclusive of valid_to.';
+		ELSIF m ? 'null' AND jsonb_typeof(m->'null') NOT IN ('array', 'string') OR m ? 'map' AND jsonb_typeof(m->'map') <> 'object'
+			OR m ? 'pad' AND coalesce(m->>'pad', '') !~ '^[1-9][0-9]{0,2}$'
+			OR m ? 'upper' AND jsonb_typeof(m->'upper') <> 'boolean' OR m ? 'percent' AND jsonb_typeof(m->'percent') <> 'boolean'
+			OR m ? 'inclusive' AND jsonb_typeof(m->'inclusive') <> 'boolean'
+			OR m ? 'default' AND jsonb_typeof(m->'default') NOT IN ('string', 'number', 'boolean')
+			OR m ? 'separator' AND jsonb_typeof(m->'separator') <> 'string'
+			OR m ? 'type' AND coalesce(m->>'type', '') NOT IN ('text', 'number', 'boolean', 'date')
+		THEN
+			RAISE invalid_parameter_value USING
+				MESSAGE = format('options of "%s" cannot be read: %s', item.key, m),
+				HINT = '"null" is a list of texts, "map" an object, "pad" a number, "upper", "percent" and "inclusive" are true or '
+					'false, "type" is text, number, boolean or date.';
+		ELSIF m ? 'format' AND coalesce(load_date_format(m->>'format'), false) IS FALSE THEN
+			RAISE invalid_parameter_value USING
+				MESSAGE = format('format "%s" of "%s" cannot be read', m->>'format', item.key),
+				HINT = 'A format has YYYY or YY, MM, MON or MONTH, and DD, and what stands between them: "MM/DD/YYYY".';
+		END IF;
+
+		wanted := CASE WHEN m ? 'column' THEN ARRAY[m->>'column']
+			WHEN m ? 'columns' THEN array(SELECT jsonb_array_elements_text(m->'columns')) ELSE '{}' END;
+		FOREACH c IN ARRAY wanted LOOP
+			IF c <> ALL (columns) OR c IS NULL THEN
+				RAISE undefined_column USING
+					MESSAGE = format('the file has no column "%s"', coalesce(c, '')),
+					DETAIL = format('It is mapped to "%s".', item.key),
+					HINT = format('Columns: %s.', (SELECT string_agg(format('"%s"', u.name), ', ' ORDER BY u.n)
+						FROM unnest(columns) WITH ORDINALITY u (name, n) WHERE u.n <= 60));
+			END IF;
+			used := used || c;
+		END LOOP;
+		expression := CASE
+			WHEN m ? 'column' THEN format('@extschema@.load_text(s.%I)', m->>'column')
+			WHEN m ? 'columns' THEN format('@extschema@.load_text(concat_ws(%L, %s))', coalesce(m->>'separator', ' '),
+				(SELECT string_agg(format('@extschema@.load_text(s.%I)', w.name), ', ' ORDER BY w.n)
+				FROM unnest(wanted) WITH ORDINALITY w (name, n)))
+			ELSE format('@extschema@.load_text(%L::text)', m->>'value')
+		END;
+		label := coalesce(array_to_string(wanted, '+'), item.key);
+		IF m ? 'null' THEN
+			FOR c IN SELECT jsonb_array_elements_text(CASE jsonb_typeof(m->'null') WHEN 'array' THEN m->'null'
+				ELSE jsonb_build_array(m->'null') END)
+			LOOP
+				expression := format('nullif(%s, %L::text)', expression, c);
+			END LOOP;
+		END IF;
+		IF m->'upper' = 'true' THEN
+			expression := format('upper(%s)', expression);
+		END IF;
+		IF m ? 'map' THEN
+			expression := format('CASE WHEN %L::jsonb ? %s THEN @extschema@.load_text(%L::jsonb ->> %s) ELSE %s END', m->'map',
+				expression, m->'map', expression, expression);
+		END IF;
+		IF m ? 'pad' THEN
+			expression := format('CASE WHEN %s ~ ''^[0-9]{1,%s}$'' THEN lpad(%s, %s, ''0'') ELSE %s END', expression, m->>'pad',
+				expression, m->>'pad', expression);
+		END IF;
+		IF m ? 'default' THEN
+			expression := format('coalesce(%s, %L::text)', expression, load_text(m->>'default'));
+		END IF;
+		options := m;
+		no := no + 1;
+		RETURN NEXT;
+	END LOOP;
+
+	IF mapping->'attributes' = '"*"' THEN
+		FOREACH c IN ARRAY columns LOOP
+			CONTINUE WHEN c = ANY (used) OR mapping ? ('attribute.' || c);
+			no := no + 1;
+			field := 'attribute.' || c;
+			kind := 'attribute';
+			name := c;
+			label := c;
+			expression := format('@extschema@.load_text(s.%I)', c);
+			options := '{}';
+			RETURN NEXT;
+		END LOOP;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.load_fields(jsonb, text[]) IS
+'fields of a mapping, with an expression for the value of each; internal';
+
+-- A row as text: as it was, or put together again from its columns
+
+CREATE FUNCTION @extschema@.load_raw(columns text[])
+RETURNS text
+LANGUAGE sql STABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT 'coalesce(s._raw, concat_ws('','', ' || string_agg(format(
+		'CASE WHEN s.%1$I IS NULL THEN '''' WHEN s.%1$I ~ ''[",\r\n]'' THEN ''"'' || replace(s.%1$I, ''"'', ''""'') || ''"'' ELSE s.%1$I END',
+		c), ', ' ORDER BY n) || '))'
+	FROM unnest(columns) WITH ORDINALITY u (c, n)
+$$;
+COMMENT ON FUNCTION @extschema@.load_raw(text[]) IS
+'expression for the text of a row of a staging table s; internal';
+
+-- The steps of a load, in order
+
+CREATE FUNCTION @extschema@.load_clear()
+RETURNS void
+LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	name text;
+BEGIN
+	FOREACH name IN ARRAY ARRAY['load_line', 'load_fault', 'load_entity', 'load_twin', 'load_id', 'load_value', 'load_parent',
+		'load_parent_id', 'load_pair', 'load_old', 'load_gone', 'load_want', 'load_change', 'load_bad', 'load_unlisted', 'load_lost', 'load_kept', 'load_several', 'load_ring', 'load_touched', 'load_mixed',
+		'load_key', 'load_group', 'load_said', 'load_aside', 'load_extra']
+	LOOP
+		IF to_regclass('pg_temp.' || name) IS NOT NULL THEN
+			EXECUTE 'DROP TABLE pg_temp.' || name;
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.load_clear() IS
+'drops the temporary tables of a load; internal';
+
+CREATE FUNCTION @extschema@.load_read(batch_id bigint, columns text[], mapping jsonb, h @extschema@.hierarchy)
+RETURNS void
+LANGUAGE plpgsql VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	stage text := format('@extschema@.%I', 'load_stage_' || load_read.batch_id);
+	f record;
+	v text;
+	inner_list text := '';
+	faults text[] := '{}';
+	vals text[] := '{}';
+	attrs text[] := '{}';
+	rattrs text[] := '{}';
+	ids text[] := '{}';
+	pids text[] := '{}';
+	keys text[] := '{}';
+	parents text[] := '{}';
+	col jsonb := '{}';
+	typed text;
+	types text[] := array(SELECT t.entity_type FROM entity_type t);
+	rtypes text[] := array(SELECT t.relationship_type FROM relationship_type t);
+BEGIN
+	FOR f IN SELECT * FROM load_fields(load_read.mapping, load_read.columns)
+	LOOP
+		v := 'v' || f.no;
+		inner_list := inner_list || format(', %s AS %I', f.expression, v);
+		CASE f.kind
+			WHEN 'entity_type', 'parent.type' THEN
+				col := col || jsonb_build_object(f.kind, v);
+				IF f.options ? 'value' AND f.options->>'value' <> ALL (types) THEN
+					RAISE foreign_key_violation USING
+						MESSAGE = format('entity type "%s" does not exist', f.options->>'value'),
+						DETAIL = format('The mapping of "%s" names it.', f.field),
+						HINT = coalesce('Types: ' || (SELECT string_agg(format('"%s"', t), ', ' ORDER BY t) FROM unnest(types) t) || '.',
+							'There is none yet: insert it into @extschema@.entity_type.'),
+						SCHEMA = '@extschema@', TABLE = 'entity', CONSTRAINT = 'entity_entity_type_fkey';
+				END IF;
+				faults := faults || format('CASE WHEN %1$s <> ALL ($1) THEN ''unknown_type|%2$stype "'' || %1$s || ''" does not exist'' %3$sEND', v,
+					CASE f.kind WHEN 'parent.type' THEN 'parent ' ELSE 'entity ' END,
+					CASE f.kind WHEN 'entity_type' THEN format('WHEN %s IS NULL THEN ''unknown_type|entity type is missing'' ', v) ELSE '' END);
+			WHEN 'relationship_type' THEN
+				col := col || jsonb_build_object(f.kind, v);
+				IF f.options ? 'value' AND f.options->>'value' <> ALL (rtypes) THEN
+					RAISE foreign_key_violation USING
+						MESSAGE = format('relationship type "%s" does not exist', f.options->>'value'),
+						DETAIL = format('The mapping of "%s" names it.', f.field),
+						HINT = coalesce('Types: ' || (SELECT string_agg(format('"%s"', t), ', ' ORDER BY t) FROM unnest(rtypes) t) || '.',
+							'There is none yet: insert it into @extschema@.relationship_type.'),
+						SCHEMA = '@extschema@', TABLE = 'relationship', CONSTRAINT = 'relationship_relationship_type_fkey';
+				END IF;
+				faults := faults || format('CASE WHEN %1$s <> ALL ($2) THEN ''unknown_relationship_type|relationship type "'' || %1$s || ''" does not exist'' END', v);
+			WHEN 'code' THEN
+				col := col || jsonb_build_object('code', v);
+				keys := keys || v;
+			WHEN 'name' THEN
+				col := col || jsonb_build_object('name', v);
+				vals := vals || format('%L, %s', 'name', v);
+			WHEN 'status' THEN
+				col := col || jsonb_build_object('status', format('lower(%s)', v));
+				vals := vals || format('%L, lower(%s)', 'status', v);
+				faults := faults || format('CASE WHEN lower(%1$s) NOT IN (''active'', ''inactive'') THEN ''bad_status|status "'' || %1$s || ''" is neither active nor inactive'' END', v);
+			WHEN 'attribute', 'relationship' THEN
+				typed := v;
+				CASE f.options->>'type'
+					WHEN 'number' THEN
+						typed := format('load_number(%s)', v);
+						faults := faults || format('CASE WHEN %1$s IS NOT NULL AND %2$s IS NULL THEN %3$L || %1$s || ''" is not a number'' END', v, typed,
+							format('bad_number|%s: "', f.label));
+					WHEN 'boolean' THEN
+						typed := format('load_boolean(%s)', v);
+						faults := faults || format('CASE WHEN %1$s IS NOT NULL AND %2$s IS NULL THEN %3$L || %1$s || ''" is neither true nor false'' END', v, typed,
+							format('bad_boolean|%s: "', f.label));
+					WHEN 'date' THEN
+						typed := format('load_date(%s, %L)', v, f.options->>'format');
+						faults := faults || format('CASE WHEN %1$s IS NOT NULL AND %2$s IS NULL THEN %3$L || %1$s || %4$L END', v, typed,
+							format('bad_date|%s: "', f.label), format('" is not a date (%s)', coalesce(f.options->>'format', 'YYYY-MM-DD')));
+					ELSE
+						NULL;
+				END CASE;
+				IF f.kind = 'attribute' THEN
+					vals := vals || format('%L, %s', 'attributes.' || f.name, typed);
+					attrs := attrs || format('%L, %s', f.name, typed);
+				ELSE
+					rattrs := rattrs || format('%L, %s', f.name, typed);
+				END IF;
+			WHEN 'identifier' THEN
+				keys := keys || v;
+				ids := ids || format('%L, %s', f.name, v);
+				IF f.name IN ('NPI', 'LEI', 'DUNS') THEN
+					faults := faults || format('CASE WHEN %1$s IS NOT NULL AND NOT is_%2$s(%1$s) THEN ''checksum|"'' || %1$s || ''" is not a valid %3$s'' END',
+						v, lower(f.name), f.name);
+				END IF;
+				typed := (SELECT s.pattern FROM identifier_scheme s WHERE s.scheme = f.name);
+				IF typed IS NOT NULL THEN
+					-- options of a pattern, (?i) say, stand at its beginning
+					typed := coalesce(substring(typed FROM '^\(\?[a-z]+\)'), '') || '^(?:' || regexp_replace(typed, '^\(\?[a-z]+\)', '') || ')$';
+					faults := faults || format('CASE WHEN %1$s !~ %2$L THEN ''bad_identifier|"'' || %1$s || %3$L END', v, typed,
+						format('" does not match the pattern of scheme "%s"', f.name));
+				END IF;
+			WHEN 'parent.code' THEN
+				col := col || jsonb_build_object(f.kind, v);
+				parents := parents || v;
+			WHEN 'parent.name' THEN
+				col := col || jsonb_build_object(f.kind, v);
+			WHEN 'parent.identifier' THEN
+				parents := parents || v;
+				pids := pids || format('%L, %s', f.name, v);
+			WHEN 'share' THEN
+				typed := format('load_share(%s, %s)', v, coalesce(f.options->>'percent', 'false'));
+				col := col || jsonb_build_object('share', typed);
+				faults := faults || format('CASE WHEN %1$s IS NULL THEN NULL WHEN %2$s IS NULL THEN %3$L || %1$s || ''" is not a number'' '
+					'WHEN %2$s NOT BETWEEN 0 AND 1 THEN %4$L || %1$s || ''" is not a share from 0 to %5$s'' END', v, typed,
+					format('bad_number|%s: "', f.label), format('share_out_of_range|%s: "', f.label),
+					CASE f.options->>'percent' WHEN 'true' THEN '100' ELSE '1' END);
+			WHEN 'influence_level' THEN
+				typed := format('load_number(%s)', v);
+				col := col || jsonb_build_object(f.kind, typed);
+				faults := faults || format('CASE WHEN %1$s IS NOT NULL AND %2$s IS NULL THEN %3$L || %1$s || ''" is not a number'' END', v, typed,
+					format('bad_number|%s: "', f.label));
+			WHEN 'is_primary' THEN
+				typed := format('load_boolean(%s)', v);
+				col := col || jsonb_build_object(f.kind, typed);
+				faults := faults || format('CASE WHEN %1$s IS NOT NULL AND %2$s IS NULL THEN %3$L || %1$s || ''" is neither true nor false'' END', v, typed,
+					format('bad_boolean|%s: "', f.label));
+			WHEN 'valid_from', 'valid_to' THEN
+				typed := format('load_date(%s, %L)', v, f.options->>'format');
+				faults := faults || format('CASE WHEN %1$s IS NOT NULL AND %2$s IS NULL THEN %3$L || %1$s || %4$L END', v, typed,
+					format('bad_date|%s: "', f.label), format('" is not a date (%s)', coalesce(f.options->>'format', 'YYYY-MM-DD')));
+				col := col || jsonb_build_object(f.kind, CASE f.options->>'inclusive' WHEN 'true' THEN format('(%s + 1)', typed) ELSE typed END);
+		END CASE;
+	END LOOP;
+
+	IF NOT col ? 'entity_type' THEN
+		RAISE invalid_parameter_value USING
+			MESSAGE = 'mapping has no entity_type',
+			HINT = 'Map a column, or all rows to one type: "entity_type": {"value": "account"}.';
+	ELSIF keys = '{}' THEN
+		RAISE invalid_parameter_value USING
+			MESSAGE = 'mapping has neither code nor an identifier',
+			HINT = 'Say by what an entity is known: "code": "Column", or "identifier.NPI": "Column".';
+	ELSIF parents = '{}' AND col ?| ARRAY['parent.type', 'parent.name', 'share', 'is_primary', 'relationship_type', 'influence_level', 'valid_from',
+		'valid_to'] OR parents = '{}' AND rattrs <> '{}'
+	THEN
+		RAISE invalid_parameter_value USING
+			MESSAGE = 'mapping says something of relationships, but has no parent',
+			HINT = 'Say who the parent is: "parent.code": "Column", or "parent.NPI": "Column".';
+	ELSIF parents <> '{}' AND h.hierarchy_id IS NULL THEN
+		RAISE invalid_parameter_value USING
+			MESSAGE = 'mapping has a parent, but no hierarchy is named',
+			HINT = 'Name it: load(batch, mapping, hierarchy => ''...'').';
+	END IF;
+	faults := faults || format('CASE WHEN coalesce(%s) IS NULL THEN ''missing_code|code is missing'' END', array_to_string(keys, ', '));
+	IF col ?& ARRAY['valid_from', 'valid_to'] THEN
+		faults := faults || format('CASE WHEN %1$s >= %2$s THEN ''validity|relationship begins on '' || to_char(%1$s, ''YYYY-MM-DD'') || '' and ends on '' '
+			'|| to_char(%2$s, ''YYYY-MM-DD'') END', col->>'valid_from', col->>'valid_to');
+	END IF;
+
+	EXECUTE format('CREATE TEMP TABLE load_line ON COMMIT DROP AS
+		SELECT load_tick(_line) AS line, %s AS etype, %s AS code, %s AS name, %s AS status, %s AS vals, %s AS attrs, %s AS ids,
+			%s AS ptype, %s AS pcode, %s AS pname, %s AS pids, %s AS has_parent, %s AS share, %s AS is_primary, %s AS rtype, %s AS influence,
+			%s AS rattrs, %s AS vfrom, %s AS vto,
+			CASE WHEN _fault IS NOT NULL THEN ARRAY[_fault || ''|'' || CASE _fault WHEN ''wrong_width'' THEN ''the row has not as many columns as the header''
+				WHEN ''encoding'' THEN ''the row cannot be read in the encoding of the file'' ELSE _fault END]
+				WHEN coalesce(%s) IS NOT NULL THEN array_remove(ARRAY[%s], NULL) END AS faults
+		FROM (SELECT s._line, s._fault%s FROM %s s OFFSET 0) s',
+		col->>'entity_type', coalesce(col->>'code', 'NULL::text'), coalesce(col->>'name', 'NULL::text'), coalesce(col->>'status', 'NULL::text'),
+		load_object(vals), load_object(attrs), load_object(ids),
+		coalesce(col->>'parent.type', 'NULL::text'), coalesce(col->>'parent.code', 'NULL::text'), coalesce(col->>'parent.name', 'NULL::text'), load_object(pids),
+		CASE parents WHEN '{}' THEN 'false' ELSE format('coalesce(%s) IS NOT NULL', array_to_string(parents, ', ')) END,
+		coalesce(col->>'share', 'NULL::numeric'), coalesce(col->>'is_primary', 'NULL::boolean'), coalesce(col->>'relationship_type', 'NULL::text'),
+		coalesce(col->>'influence_level', 'NULL::numeric'), load_object(rattrs), coalesce(col->>'valid_from', 'NULL::date'),
+		coalesce(col->>'valid_to', 'NULL::date'), array_to_string(faults, ', '), array_to_string(faults, ', '), inner_list, stage)
+	USING types, rtypes;
+	ANALYZE load_line;
+
+	CREATE TEMP TABLE load_fault (line bigint NOT NULL, reason text NOT NULL, message text NOT NULL) ON COMMIT DROP;
+	INSERT INTO load_fault
+	SELECT l.line, split_part(x, '|', 1), substr(x, strpos(x, '|') + 1) FROM load_line l, unnest(l.faults) x WHERE l.faults IS NOT NULL;
+	ANALYZE load_fault;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.load_read(bigint, text[], jsonb, @extschema@.hierarchy) IS
+'reads the staged rows of a batch as the mapping says; internal';
+
+-- Where several lines about an entity may say different things, they are made
+-- one before anything else: the line of each parent that counts gets what is
+-- said of the entity, field by field; the others are set aside.
+
+CREATE FUNCTION @extschema@.load_settle(batch_source text, is_last boolean)
+RETURNS void
+LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	-- by what lines know an entity: code, identifiers, and which entity these lead to
+	CREATE TEMP TABLE load_key ON COMMIT DROP AS
+	SELECT l.line, concat_ws(E'\x01', l.etype, i.scheme, i.value) AS key, i.scheme IS NULL AS is_code,
+		coalesce(CASE WHEN i.scheme IS NULL THEN c.entity_id ELSE t.entity_id END, r.entity_id) AS node
+	FROM load_line l
+		CROSS JOIN LATERAL (
+			SELECT NULL AS scheme, l.code AS value WHERE l.code IS NOT NULL
+			UNION ALL
+			SELECT j.key, j.value FROM jsonb_each_text(l.ids) j) i
+		LEFT JOIN entity c ON i.scheme IS NULL AND c.entity_type = l.etype AND c.code = i.value
+		LEFT JOIN (identifier o JOIN entity t ON t.entity_id = o.entity_id)
+			ON o.scheme = i.scheme AND o.value = i.value AND t.entity_type = l.etype
+		LEFT JOIN (entity_source s JOIN entity r ON r.entity_id = s.entity_id)
+			ON i.scheme IS NULL AND s.source = batch_source AND s.record = i.value AND r.entity_type = l.etype
+	WHERE l.faults IS NULL;
+	LOOP
+		UPDATE load_key k SET node = e.merged_into FROM entity e WHERE e.entity_id = k.node AND e.merged_into IS NOT NULL;
+		EXIT WHEN NOT FOUND;
+	END LOOP;
+	INSERT INTO load_key SELECT k.line, E'\x01' || k.node, false, k.node FROM load_key k WHERE k.node IS NOT NULL;
+	ANALYZE load_key;
+	CREATE TEMP TABLE load_group ON COMMIT DROP AS
+	SELECT DISTINCT k.line, k.line AS grp
+	FROM load_key k
+	WHERE k.key IN (SELECT o.key FROM load_key o GROUP BY o.key HAVING min(o.line) < max(o.line));
+	ANALYZE load_group;
+	LOOP
+		UPDATE load_group g SET grp = x.grp
+		FROM (
+			SELECT k.line, min(m.grp) AS grp
+			FROM load_key k
+				JOIN (SELECT o.key, min(p.grp) AS grp FROM load_key o JOIN load_group p ON p.line = o.line GROUP BY o.key) m ON m.key = k.key
+			GROUP BY k.line) x
+		WHERE x.line = g.line AND x.grp < g.grp;
+		EXIT WHEN NOT FOUND;
+	END LOOP;
+	-- lines that lead to two entities of the directory are not settled here
+	DELETE FROM load_group g
+	WHERE g.grp IN (SELECT p.grp FROM load_key k JOIN load_group p ON p.line = k.line GROUP BY p.grp HAVING count(DISTINCT k.node) > 1);
+	ANALYZE load_group;
+
+	CREATE TEMP TABLE load_said ON COMMIT DROP AS
+	SELECT x.*, CASE WHEN is_last THEN -max(x.line) OVER same ELSE min(x.line) OVER same END AS ord, min(x.line) OVER same AS first
+	FROM (
+		SELECT g.grp, l.line, to_jsonb(l) - ARRAY['line', 'faults', 'pname'] AS said,
+			jsonb_build_array(l.ptype, l.pcode, l.pids, CASE WHEN l.vto IS NOT NULL THEN l.vfrom END) AS parent, l.code, l.vals, l.ids
+		FROM load_group g JOIN load_line l ON l.line = g.line) x
+	WINDOW same AS (PARTITION BY x.grp, x.said);
+	UPDATE load_line l SET faults = ARRAY[format('duplicate|the same as line %s', d.first)]
+	FROM load_said d
+	WHERE d.line = l.line AND d.line <> d.first;
+	DELETE FROM load_said d WHERE d.line <> d.first;
+	ANALYZE load_said;
+
+	CREATE TEMP TABLE load_aside ON COMMIT DROP AS
+	SELECT d.line, first_value(d.line) OVER (PARTITION BY d.grp, d.parent ORDER BY d.ord) AS instead FROM load_said d;
+	DELETE FROM load_aside a WHERE a.line = a.instead;
+	ANALYZE load_aside;
+	DELETE FROM load_line l USING load_aside a WHERE l.line = a.line;
+	UPDATE load_line l SET code = c.code, vals = x.vals, name = x.vals->>'name', status = x.vals->>'status', ids = i.ids,
+		attrs = (SELECT jsonb_object_agg(substr(v.key, 12), v.value) FROM jsonb_each(x.vals) v WHERE v.key LIKE 'attributes.%')
+	FROM load_said d
+		JOIN (
+			-- the code by which the entity is known already, if it is
+			SELECT DISTINCT ON (k.grp) k.grp, k.code
+			FROM load_said k LEFT JOIN load_key n ON n.line = k.line AND n.is_code
+			ORDER BY k.grp, k.code IS NULL, n.node IS NULL, k.ord) c ON c.grp = d.grp
+		LEFT JOIN (SELECT o.grp, jsonb_object_agg(v.key, v.value ORDER BY o.ord DESC) AS vals
+			FROM load_said o, jsonb_each(o.vals) v GROUP BY o.grp) x ON x.grp = d.grp
+		LEFT JOIN (SELECT o.grp, jsonb_object_agg(v.key, v.value ORDER BY o.ord DESC) AS ids
+			FROM load_said o, jsonb_each(o.ids) v GROUP BY o.grp) i ON i.grp = d.grp
+	WHERE l.line = d.line;
+	CREATE TEMP TABLE load_extra ON COMMIT DROP AS
+	SELECT DISTINCT x.line, v.key AS scheme, v.value
+	FROM (SELECT d.ids, first_value(d.line) OVER (PARTITION BY d.grp ORDER BY d.ord) AS line FROM load_said d) x
+		CROSS JOIN LATERAL jsonb_each_text(x.ids) v;
+	INSERT INTO load_fault
+	SELECT l.line, 'duplicate', substr(l.faults[1], 11) FROM load_line l JOIN load_group g ON g.line = l.line WHERE l.faults IS NOT NULL;
+	ANALYZE load_line, load_aside, load_extra;
+	DROP TABLE load_key, load_group, load_said;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.load_settle(text, boolean) IS
+'makes one of several rows about the same entity: the first or the last that says something counts; internal';
+
+CREATE FUNCTION @extschema@.load_add_parents(batch_source text, is_last boolean)
+RETURNS void
+LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	-- as rows of their own, with negative numbers
+	INSERT INTO load_line (line, etype, code, name, vals, has_parent)
+	SELECT -row_number() OVER (ORDER BY p.line), p.ptype, p.pcode, p.pname, jsonb_build_object('name', p.pname), false
+	FROM (
+		SELECT DISTINCT ON (l.ptype, l.pcode) l.line, l.ptype, l.pcode, l.pname
+		FROM load_line l
+		WHERE l.ptype IS NOT NULL AND l.pcode IS NOT NULL AND l.pname IS NOT NULL AND l.faults IS NULL
+		ORDER BY l.ptype, l.pcode, CASE WHEN is_last THEN -l.line ELSE l.line END) p
+	WHERE NOT EXISTS (SELECT FROM load_line o WHERE o.etype = p.ptype AND o.code = p.pcode)
+		AND NOT EXISTS (SELECT FROM entity e WHERE e.entity_type = p.ptype AND e.code = p.pcode)
+		AND NOT EXISTS (SELECT FROM entity_source s JOIN entity e ON e.entity_id = s.entity_id
+			WHERE s.source = batch_source AND s.record = p.pcode AND e.entity_type = p.ptype);
+	ANALYZE load_line;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.load_add_parents(text, boolean) IS
+'adds parents that only the rows of their children name; internal';
+
+CREATE FUNCTION @extschema@.load_object(pairs text[])
+RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	-- a function has at most a hundred arguments
+	SELECT CASE WHEN pairs = '{}' THEN 'NULL::jsonb'
+		WHEN cardinality(pairs) = 1 AND pairs[1] ~ '^''[^'']*'', v[0-9]+$'
+			THEN format('CASE WHEN %s IS NOT NULL THEN jsonb_build_object(%s) END', substring(pairs[1] FROM 'v[0-9]+$'), pairs[1])
+		ELSE format('nullif(jsonb_strip_nulls(%s), ''{}'')', string_agg(o.part, ' || ' ORDER BY o.n)) END
+	FROM (SELECT (u.n - 1) / 40 AS n, format('jsonb_build_object(%s)', string_agg(u.pair, ', ' ORDER BY u.n)) AS part
+		FROM unnest(pairs) WITH ORDINALITY u (pair, n) GROUP BY (u.n - 1) / 40) o
+$$;
+COMMENT ON FUNCTION @extschema@.load_object(text[]) IS
+'expression for a JSON object of what is not NULL; internal';
+
+CREATE FUNCTION @extschema@.load_resolve(batch_source text, is_full boolean)
+RETURNS void
+LANGUAGE plpgsql VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	types text[] := array(SELECT t.entity_type FROM entity_type t);
+	have_records boolean := EXISTS (SELECT FROM entity_source s WHERE s.source = batch_source AND s.record IS NOT NULL);
+	have_merged boolean := EXISTS (SELECT FROM entity e WHERE e.merged_into IS NOT NULL);
+	have_ids boolean;
+	codeless boolean;
+	no_more boolean;
+BEGIN
+	SELECT coalesce(bool_or(l.ids IS NOT NULL), false), coalesce(bool_or(l.code IS NULL), false) INTO have_ids, codeless FROM load_line l;
+	no_more := NOT (have_ids OR have_records OR have_merged);
+	-- entities by type and code; numbers of new ones go by the order of the file
+	CREATE TEMP TABLE load_entity ON COMMIT DROP AS
+	SELECT x.ent, x.etype, x.code, NULL::jsonb AS ids, x.n,
+		CASE WHEN no_more AND x.entity_id IS NULL THEN new_entity_id() ELSE x.entity_id END AS node,
+		x.entity_id IS NULL AS is_new, CASE WHEN x.entity_id IS NULL THEN NULL ELSE 'code' END AS how,
+		x.entity_id IS NOT NULL AS own_code, false AS is_follower
+	FROM (
+		SELECT g.ent, g.etype, g.code, g.n, e.entity_id
+		FROM (
+			SELECT min(l.line) AS ent, l.etype, l.code, count(*) AS n
+			FROM load_line l
+			WHERE l.code IS NOT NULL AND l.etype = ANY (types)
+			GROUP BY l.etype, l.code) g
+			LEFT JOIN entity e ON e.entity_type = g.etype AND e.code = g.code
+		ORDER BY g.ent) x;
+	IF codeless AND have_ids THEN
+		INSERT INTO load_entity
+		SELECT min(l.line), l.etype, NULL, l.ids, count(*), NULL, true, NULL, false, false
+		FROM load_line l
+		WHERE l.code IS NULL AND l.ids IS NOT NULL AND l.etype = ANY (types)
+		GROUP BY l.etype, l.ids;
+	END IF;
+	ANALYZE load_entity;
+	CREATE TEMP TABLE load_twin ON COMMIT DROP AS
+	SELECT l.line, k.ent
+	FROM load_entity k JOIN load_line l ON l.etype = k.etype AND l.code = k.code
+	WHERE k.n > 1 AND l.line <> k.ent;
+	IF codeless AND have_ids THEN
+		INSERT INTO load_twin
+		SELECT l.line, k.ent
+		FROM load_entity k JOIN load_line l ON l.etype = k.etype AND l.ids = k.ids AND l.code IS NULL
+		WHERE k.n > 1 AND k.code IS NULL AND l.line <> k.ent;
+	END IF;
+	ANALYZE load_twin;
+	CREATE TEMP TABLE load_id (ent bigint, scheme text, value text, owner bigint) ON COMMIT DROP;
+	IF no_more THEN
+		RETURN;
+	END IF;
+
+	-- codes that the source uses for entities with another code
+	IF have_records THEN
+		UPDATE load_entity k SET node = s.entity_id, is_new = false, how = 'record'
+		FROM entity_source s JOIN entity e ON e.entity_id = s.entity_id
+		WHERE k.node IS NULL AND s.source = batch_source AND s.record = k.code AND e.entity_type = k.etype;
+	END IF;
+	LOOP
+		EXIT WHEN NOT have_merged;
+		UPDATE load_entity k SET node = e.merged_into, own_code = false
+		FROM entity e
+		WHERE e.entity_id = k.node AND e.merged_into IS NOT NULL;
+		EXIT WHEN NOT FOUND;
+	END LOOP;
+
+	IF have_ids THEN
+		INSERT INTO load_id
+		SELECT DISTINCT coalesce(t.ent, l.line), i.key, i.value, o.entity_id
+		FROM load_line l LEFT JOIN load_twin t ON t.line = l.line
+			CROSS JOIN LATERAL jsonb_each_text(l.ids) i
+			LEFT JOIN identifier o ON o.scheme = i.key AND o.value = i.value
+		WHERE l.ids IS NOT NULL AND NOT EXISTS (SELECT FROM load_fault f WHERE f.line = l.line);
+		IF to_regclass('pg_temp.load_extra') IS NOT NULL THEN
+			INSERT INTO load_id
+			SELECT coalesce(t.ent, x.line), x.scheme, x.value, o.entity_id
+			FROM load_extra x LEFT JOIN load_twin t ON t.line = x.line
+				LEFT JOIN identifier o ON o.scheme = x.scheme AND o.value = x.value
+			WHERE NOT EXISTS (SELECT FROM load_id i WHERE i.ent = coalesce(t.ent, x.line) AND i.scheme = x.scheme AND i.value = x.value)
+				AND NOT EXISTS (SELECT FROM load_fault f WHERE f.line = x.line);
+		END IF;
+		ANALYZE load_id;
+		-- the owner of an identifier, if it is an entity of the same type
+		UPDATE load_entity k SET node = x.owner, is_new = false, how = 'identifier'
+		FROM (
+			SELECT i.ent, min(i.owner) AS owner
+			FROM load_id i JOIN load_entity k ON k.ent = i.ent JOIN entity e ON e.entity_id = i.owner
+			WHERE k.node IS NULL AND e.entity_type = k.etype
+				-- the source lists it under another code: two customers with one identifier
+				AND (k.code IS NULL OR is_full OR NOT EXISTS (SELECT FROM entity_source s
+					WHERE s.entity_id = i.owner AND s.source = batch_source AND s.listed AND coalesce(s.record, e.code) <> k.code))
+			GROUP BY i.ent
+			HAVING count(DISTINCT i.owner) = 1) x
+		WHERE k.ent = x.ent;
+		-- rows without a code may be of an entity that another row lists
+		UPDATE load_entity k SET node = x.node, how = 'identifier', is_new = false
+		FROM (
+			SELECT i.ent, min(o.node) AS node
+			FROM load_id i JOIN load_entity k ON k.ent = i.ent
+				JOIN load_id j ON j.scheme = i.scheme AND j.value = i.value
+				JOIN load_entity o ON o.ent = j.ent
+			WHERE k.code IS NULL AND k.node IS NULL AND o.node IS NOT NULL
+			GROUP BY i.ent
+			HAVING count(DISTINCT o.node) = 1) x
+		WHERE k.ent = x.ent;
+	END IF;
+	UPDATE load_entity k SET node = n.node
+	FROM (SELECT x.ent, new_entity_id() AS node
+		FROM (SELECT o.ent FROM load_entity o WHERE o.node IS NULL AND o.code IS NOT NULL ORDER BY o.ent) x) n
+	WHERE k.ent = n.ent;
+	IF have_ids THEN
+		UPDATE load_entity k SET node = x.node, how = 'identifier', is_new = false
+		FROM (
+			SELECT i.ent, min(o.node) AS node
+			FROM load_id i JOIN load_entity k ON k.ent = i.ent
+				JOIN load_id j ON j.scheme = i.scheme AND j.value = i.value
+				JOIN load_entity o ON o.ent = j.ent
+			WHERE k.code IS NULL AND k.node IS NULL AND o.node IS NOT NULL AND o.etype = k.etype
+			GROUP BY i.ent) x
+		WHERE k.ent = x.ent;
+		INSERT INTO load_fault
+		SELECT l.line, 'missing_code', 'code is missing, and no identifier is known'
+		FROM load_entity k JOIN load_line l ON l.etype = k.etype AND l.ids = k.ids AND l.code IS NULL
+		WHERE k.node IS NULL;
+	END IF;
+
+	-- several codes of one entity (it was merged, say): one of them speaks for it
+	UPDATE load_entity k SET is_follower = true
+	FROM (
+		SELECT o.ent, row_number() OVER (PARTITION BY o.node ORDER BY o.own_code DESC, o.is_new DESC, o.code IS NULL, o.ent) AS n
+		FROM load_entity o
+		WHERE o.node IN (SELECT d.node FROM load_entity d GROUP BY d.node HAVING count(*) > 1)) x
+	WHERE k.ent = x.ent AND x.n > 1;
+
+	IF have_ids THEN
+		-- identifiers of somebody else, in the directory or on an earlier row
+		INSERT INTO load_fault
+		SELECT l.line, 'identifier_taken', format('%s "%s" identifies %s', x.scheme, x.value, x.whom)
+		FROM (
+			SELECT i.ent, i.scheme, i.value, CASE WHEN i.owner IS NOT NULL THEN entity_label(i.owner)
+				ELSE (SELECT format('%s "%s" on line %s', f.etype, coalesce(f.code, ''), f.ent) FROM load_entity f WHERE f.ent = c.first_ent) END AS whom
+			FROM load_id i JOIN load_entity k ON k.ent = i.ent
+				JOIN (
+					SELECT j.scheme, j.value, min(j.ent) AS first_ent,
+						coalesce(min(j.owner), (array_agg(o.node ORDER BY o.code IS NULL, o.ent))[1]) AS holder
+					FROM load_id j JOIN load_entity o ON o.ent = j.ent
+					GROUP BY j.scheme, j.value) c ON c.scheme = i.scheme AND c.value = i.value
+			WHERE c.holder <> k.node) x
+			JOIN (SELECT coalesce(t.ent, l.line) AS ent, l.* FROM load_line l LEFT JOIN load_twin t ON t.line = l.line) l
+				ON l.ent = x.ent AND l.ids->>x.scheme = x.value
+		WHERE NOT EXISTS (SELECT FROM load_fault f WHERE f.line = l.line);
+		-- several codes that share an identifier which found an entity are not the same customer
+		INSERT INTO load_fault
+		SELECT l.line, 'identifier_taken', format('its identifiers are those of %s, which line %s lists', entity_label(k.node), x.first_ent)
+		FROM (SELECT o.node, min(o.ent) AS first_ent FROM load_entity o WHERE NOT o.is_follower GROUP BY o.node) x
+			JOIN load_entity k ON k.node = x.node AND k.is_follower AND k.how = 'identifier' AND k.code IS NOT NULL
+			JOIN (SELECT coalesce(t.ent, l.line) AS ent, l.line FROM load_line l LEFT JOIN load_twin t ON t.line = l.line) l ON l.ent = k.ent
+		WHERE NOT EXISTS (SELECT FROM load_fault f WHERE f.line = l.line);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.load_resolve(text, boolean) IS
+'finds out which entities the rows of a file are about; internal';
+
+CREATE FUNCTION @extschema@.load_resolve_parents(batch_source text, h @extschema@.hierarchy)
+RETURNS void
+LANGUAGE plpgsql VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	types text[] := array(SELECT t.entity_type FROM entity_type t);
+	have_records boolean := EXISTS (SELECT FROM entity_source s WHERE s.source = batch_source AND s.record IS NOT NULL);
+	have_rules boolean := EXISTS (SELECT FROM relationship_rule r WHERE r.hierarchy_id = h.hierarchy_id);
+	untyped boolean;
+	have_pids boolean;
+BEGIN
+	SELECT coalesce(bool_or(l.pcode IS NOT NULL AND l.ptype IS NULL), false), coalesce(bool_or(l.pids IS NOT NULL AND l.pcode IS NULL), false)
+	INTO untyped, have_pids FROM load_line l;
+
+	-- by code, of the type that the row names
+	CREATE TEMP TABLE load_parent ON COMMIT DROP AS
+	SELECT NULL::text AS ctype, p.ptype, p.pcode, coalesce(k.node, e.entity_id) AS node, CASE WHEN k.is_new THEN k.ent END AS ent, p.ptype AS type,
+		1::bigint AS n
+	FROM (SELECT l.ptype, l.pcode FROM load_line l WHERE l.pcode IS NOT NULL AND l.ptype IS NOT NULL GROUP BY l.ptype, l.pcode) p
+		LEFT JOIN load_entity k ON k.etype = p.ptype AND k.code = p.pcode AND k.node IS NOT NULL
+		LEFT JOIN entity e ON k.ent IS NULL AND e.entity_type = p.ptype AND e.code = p.pcode
+	WHERE k.ent IS NOT NULL OR e.entity_id IS NOT NULL;
+	IF untyped THEN
+		-- of a type that the rules allow; the row's own, if several would do
+		INSERT INTO load_parent
+		SELECT c.ctype, NULL, c.pcode, min(c.node), min(c.ent), min(c.type), count(DISTINCT c.node)
+		FROM (
+			SELECT x.*, min(x.rank) OVER (PARTITION BY x.ctype, x.pcode) AS best
+			FROM (
+				SELECT p.ctype, p.pcode, k.node, CASE WHEN k.is_new THEN k.ent END AS ent, k.etype AS type, (k.etype <> p.ctype)::integer AS rank
+				FROM (SELECT DISTINCT l.etype AS ctype, l.pcode FROM load_line l WHERE l.pcode IS NOT NULL AND l.ptype IS NULL) p
+					JOIN load_entity k ON k.code = p.pcode AND k.node IS NOT NULL
+				UNION ALL
+				SELECT p.ctype, p.pcode, e.entity_id, NULL, e.entity_type, (e.entity_type <> p.ctype)::integer
+				FROM (SELECT DISTINCT l.etype AS ctype, l.pcode FROM load_line l WHERE l.pcode IS NOT NULL AND l.ptype IS NULL) p
+					JOIN entity e ON e.code = p.pcode AND e.entity_type = ANY (types)) x
+			WHERE NOT have_rules OR EXISTS (SELECT FROM relationship_rule r
+				WHERE r.hierarchy_id = h.hierarchy_id AND r.child_type = x.ctype AND r.parent_type = x.type)) c
+		WHERE c.rank = c.best
+		GROUP BY c.ctype, c.pcode;
+	END IF;
+	ANALYZE load_parent;
+	IF have_records THEN
+		INSERT INTO load_parent
+		SELECT DISTINCT ON (p.ctype, p.ptype, p.pcode) p.ctype, p.ptype, p.pcode, e.entity_id, NULL::bigint, e.entity_type, 1
+		FROM (SELECT DISTINCT CASE WHEN l.ptype IS NULL THEN l.etype END AS ctype, l.ptype, l.pcode
+			FROM load_line l WHERE l.pcode IS NOT NULL) p
+			JOIN entity_source s ON s.source = batch_source AND s.record = p.pcode
+			JOIN entity e ON e.entity_id = s.entity_id
+		WHERE (e.entity_type = p.ptype OR p.ptype IS NULL AND (NOT have_rules OR EXISTS (SELECT FROM relationship_rule r
+				WHERE r.hierarchy_id = h.hierarchy_id AND r.child_type = p.ctype AND r.parent_type = e.entity_type)))
+			AND NOT EXISTS (SELECT FROM load_parent o WHERE o.pcode = p.pcode AND o.ptype IS NOT DISTINCT FROM p.ptype
+				AND o.ctype IS NOT DISTINCT FROM p.ctype)
+		ORDER BY p.ctype, p.ptype, p.pcode, e.entity_id;
+	END IF;
+	LOOP
+		UPDATE load_parent p SET node = e.merged_into, type = m.entity_type
+		FROM entity e JOIN entity m ON m.entity_id = e.merged_into
+		WHERE e.entity_id = p.node AND e.merged_into IS NOT NULL AND p.ent IS NULL;
+		EXIT WHEN NOT FOUND;
+	END LOOP;
+
+	-- by identifier
+	CREATE TEMP TABLE load_parent_id (scheme text, value text, node bigint, ent bigint, type text, n bigint) ON COMMIT DROP;
+	IF have_pids THEN
+		INSERT INTO load_parent_id
+		SELECT i.scheme, i.value, coalesce(o.entity_id, k.node), CASE WHEN o.entity_id IS NULL AND k.is_new THEN k.ent END,
+			coalesce(e.entity_type, k.etype), 1
+		FROM (SELECT DISTINCT x.key AS scheme, x.value FROM load_line l, jsonb_each_text(l.pids) x WHERE l.pids IS NOT NULL) i
+			LEFT JOIN identifier o ON o.scheme = i.scheme AND o.value = i.value
+			LEFT JOIN entity e ON e.entity_id = o.entity_id
+			LEFT JOIN (SELECT j.scheme, j.value, min(j.ent) AS ent FROM load_id j GROUP BY j.scheme, j.value) j
+				ON j.scheme = i.scheme AND j.value = i.value
+			LEFT JOIN load_entity k ON k.ent = j.ent
+		WHERE coalesce(o.entity_id, k.node) IS NOT NULL;
+	END IF;
+	CREATE INDEX ON load_parent_id (value, scheme);
+	ANALYZE load_parent, load_parent_id;
+
+	CREATE TEMP TABLE load_pair ON COMMIT DROP AS
+	SELECT l.line, k.ent, k.node AS child, k.is_new AS child_new, k.etype AS ctype, p.node AS parent, p.ent AS parent_ent, p.type AS ptype,
+		false AS ambiguous, l.share, l.is_primary, l.rtype, l.influence, l.rattrs, l.vfrom, l.vto
+	FROM load_line l
+		LEFT JOIN load_twin t ON t.line = l.line
+		JOIN load_entity k ON k.ent = coalesce(t.ent, l.line)
+		LEFT JOIN load_parent p ON p.pcode = l.pcode AND p.ptype = l.ptype
+	WHERE l.pcode IS NOT NULL AND l.ptype IS NOT NULL AND k.node IS NOT NULL;
+	IF untyped THEN
+		INSERT INTO load_pair
+		SELECT l.line, k.ent, k.node, k.is_new, k.etype, p.node, p.ent, p.type, coalesce(p.n, 0) > 1, l.share, l.is_primary, l.rtype, l.influence,
+			l.rattrs, l.vfrom, l.vto
+		FROM load_line l
+			LEFT JOIN load_twin t ON t.line = l.line
+			JOIN load_entity k ON k.ent = coalesce(t.ent, l.line)
+			LEFT JOIN load_parent p ON p.pcode = l.pcode AND p.ptype IS NULL AND p.ctype = l.etype
+		WHERE l.pcode IS NOT NULL AND l.ptype IS NULL AND k.node IS NOT NULL;
+	END IF;
+	IF have_pids THEN
+		INSERT INTO load_pair
+		SELECT l.line, k.ent, k.node, k.is_new, k.etype, q.node, q.ent, q.type, false, l.share, l.is_primary, l.rtype, l.influence,
+			l.rattrs, l.vfrom, l.vto
+		FROM load_line l
+			LEFT JOIN load_twin t ON t.line = l.line
+			JOIN load_entity k ON k.ent = coalesce(t.ent, l.line)
+			LEFT JOIN LATERAL (SELECT i.node, i.ent, i.type
+				FROM jsonb_each_text(l.pids) x JOIN load_parent_id i ON i.scheme = x.key AND i.value = x.value
+				WHERE l.ptype IS NULL OR i.type = l.ptype
+				ORDER BY x.key LIMIT 1) q ON true
+		WHERE l.pcode IS NULL AND l.pids IS NOT NULL AND k.node IS NOT NULL;
+	END IF;
+	ANALYZE load_pair;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.load_resolve_parents(text, @extschema@.hierarchy) IS
+'finds out which parents the rows of a file name; internal';
+
+CREATE FUNCTION @extschema@.load_check_rows(h @extschema@.hierarchy, name_mapped boolean, mode text)
+RETURNS void
+LANGUAGE plpgsql VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	twins boolean := EXISTS (SELECT FROM load_twin);
+	have_rules boolean;
+	implicit boolean;
+BEGIN
+	CREATE TEMP TABLE load_mixed (ent bigint) ON COMMIT DROP;
+	-- the same entity on several rows
+	IF twins THEN
+		-- the same entity and parent twice: all alike, or all rejected
+		WITH several AS MATERIALIZED (
+			SELECT coalesce(t.ent, l.line) AS ent, l.line, to_jsonb(l) - ARRAY['line', 'faults'] AS said,
+				jsonb_build_array(l.ptype, l.pcode, l.pids, l.has_parent) AS parent, l.vfrom, l.vto
+			FROM load_line l LEFT JOIN load_twin t ON t.line = l.line
+			WHERE l.line IN (
+					SELECT unnest(x.lines)
+					FROM (SELECT array_agg(o.line) AS lines
+						FROM load_line o LEFT JOIN load_twin u ON u.line = o.line
+						WHERE coalesce(u.ent, o.line) IN (SELECT k.ent FROM load_entity k WHERE k.n > 1)
+						GROUP BY coalesce(u.ent, o.line), o.ptype, o.pcode, o.pids
+						HAVING count(*) > 1) x)
+				AND NOT EXISTS (SELECT FROM load_fault f WHERE f.line = l.line)),
+		grouped AS (
+			SELECT s.*, min(s.line) OVER same AS first_line, count(*) OVER pair AS n, count(*) OVER same AS alike,
+				min(s.line) OVER pair AS first_of_pair,
+				-- different stays at the same parent, one after the other
+				NOT bool_or(s.overlaps) OVER pair AS apart
+			FROM (SELECT v.*, coalesce(v.vfrom < lag(coalesce(v.vto, 'infinity')) OVER (PARTITION BY v.ent, v.parent ORDER BY v.vfrom NULLS FIRST, v.line),
+				lag(v.line) OVER (PARTITION BY v.ent, v.parent ORDER BY v.vfrom NULLS FIRST, v.line) IS NOT NULL) AS overlaps
+				FROM several v) s
+			WINDOW same AS (PARTITION BY s.ent, s.said), pair AS (PARTITION BY s.ent, s.parent))
+		INSERT INTO load_fault
+		SELECT g.line, CASE WHEN g.n = g.alike THEN 'duplicate' ELSE 'conflicting_duplicate' END,
+			CASE WHEN g.n = g.alike THEN format('the same as line %s', g.first_line)
+				ELSE format('says something else than line %s of the same %s', CASE WHEN g.line = g.first_of_pair
+					THEN (SELECT min(o.line) FROM grouped o WHERE o.ent = g.ent AND o.parent = g.parent AND o.said <> g.said) ELSE g.first_of_pair END,
+					CASE WHEN g.said->>'has_parent' = 'true' THEN 'entity and parent' ELSE 'entity' END) END
+		FROM grouped g
+		WHERE g.n > 1 AND (g.n = g.alike AND g.line <> g.first_line OR g.n <> g.alike AND NOT g.apart);
+		-- one entity with several parents: what is said of the entity must agree
+		INSERT INTO load_mixed
+		SELECT DISTINCT t.ent
+		FROM load_twin t JOIN load_line l ON l.line = t.line JOIN load_line k ON k.line = t.ent
+		WHERE (l.vals, l.ids) IS DISTINCT FROM (k.vals, k.ids);
+		ANALYZE load_mixed;
+		INSERT INTO load_fault
+		SELECT l.line, 'conflicting_duplicate', format('lines %s say different things of the same entity', c.lines)
+		FROM (
+			SELECT x.ent, string_agg(DISTINCT x.line::text, ', ') AS lines
+			FROM (
+				SELECT s.ent, s.line, min(v.value) OVER same <> v.value OR max(v.value) OVER same <> v.value AS differs
+				FROM (
+					SELECT coalesce(t.ent, l.line) AS ent, l.line, coalesce(l.vals, '{}') || coalesce(
+						(SELECT jsonb_object_agg('identifiers.' || i.key, i.value) FROM jsonb_each(l.ids) i), '{}') AS vals
+					FROM load_line l LEFT JOIN load_twin t ON t.line = l.line
+					WHERE coalesce(t.ent, l.line) IN (SELECT m.ent FROM load_mixed m)
+						AND NOT EXISTS (SELECT FROM load_fault f WHERE f.line = l.line)) s
+					CROSS JOIN LATERAL (SELECT e.key, e.value::text AS value FROM jsonb_each(s.vals) e) v
+				WINDOW same AS (PARTITION BY s.ent, v.key)) x
+			WHERE x.differs
+			GROUP BY x.ent) c
+			JOIN (SELECT coalesce(t.ent, l.line) AS ent, l.line FROM load_line l LEFT JOIN load_twin t ON t.line = l.line) l ON l.ent = c.ent
+		WHERE NOT EXISTS (SELECT FROM load_fault f WHERE f.line = l.line);
+	END IF;
+
+	IF name_mapped THEN
+		INSERT INTO load_fault
+		SELECT l.line, 'missing_name', format('%s "%s" is new and has no name', k.etype, k.code)
+		FROM load_entity k JOIN load_line l ON l.line = k.ent
+		WHERE k.is_new AND k.n = 1 AND l.name IS NULL AND l.faults IS NULL AND NOT EXISTS (SELECT FROM load_fault f WHERE f.line = l.line);
+		IF twins THEN
+			INSERT INTO load_fault
+			SELECT l.line, 'missing_name', format('%s "%s" is new and has no name', x.etype, x.code)
+			FROM (
+				SELECT l.line, k.etype, k.code, count(l.name) OVER (PARTITION BY k.ent) AS names
+				FROM load_line l LEFT JOIN load_twin t ON t.line = l.line JOIN load_entity k ON k.ent = coalesce(t.ent, l.line)
+				WHERE k.n > 1 AND k.is_new AND NOT EXISTS (SELECT FROM load_fault f WHERE f.line = l.line)) x
+				JOIN load_line l ON l.line = x.line
+			WHERE x.names = 0;
+		END IF;
+	END IF;
+
+	IF to_regclass('pg_temp.load_pair') IS NULL THEN
+		RETURN;
+	END IF;
+	ANALYZE load_fault;
+	have_rules := EXISTS (SELECT FROM relationship_rule r WHERE r.hierarchy_id = h.hierarchy_id);
+	INSERT INTO load_fault
+	SELECT p.line, 'unknown_parent', CASE
+		WHEN p.ambiguous THEN format('several entities have the code "%s" of the parent; map parent.type', l.pcode)
+		WHEN l.pcode IS NOT NULL THEN format('parent %s"%s" is neither in the file nor in the directory', l.ptype || ' ', l.pcode)
+		ELSE format('parent %s is neither in the file nor in the directory', (SELECT string_agg(format('%s "%s"', x.key, x.value), ', ')
+			FROM jsonb_each_text(l.pids) x)) END
+	FROM load_pair p JOIN load_line l ON l.line = p.line
+	WHERE (p.parent IS NULL OR p.ambiguous) AND NOT (l.faults IS NOT NULL AND EXISTS (SELECT FROM load_fault f
+		WHERE f.line = p.line AND f.reason = 'unknown_type'));
+	INSERT INTO load_fault
+	SELECT p.line, 'cycle', 'the entity is its own parent'
+	FROM load_pair p
+	WHERE p.parent = p.child;
+	IF have_rules THEN
+		INSERT INTO load_fault
+		SELECT p.line, 'type_rule', format('%s must not stand under %s in hierarchy "%s"', p.ctype, p.ptype, h.name)
+		FROM load_pair p
+		WHERE p.parent IS NOT NULL AND NOT p.ambiguous AND NOT EXISTS (SELECT FROM relationship_rule r
+			WHERE r.hierarchy_id = h.hierarchy_id AND r.child_type = p.ctype AND r.parent_type = p.ptype);
+	END IF;
+	IF h.relationship_types IS NOT NULL THEN
+		INSERT INTO load_fault
+		SELECT p.line, 'unknown_relationship_type', format('hierarchy "%s" has no relationships of type "%s"', h.name, p.rtype)
+		FROM load_pair p
+		WHERE p.rtype <> ALL (h.relationship_types) AND EXISTS (SELECT FROM relationship_type t WHERE t.relationship_type = p.rtype);
+	END IF;
+	IF h.share_mode = 'none' THEN
+		INSERT INTO load_fault
+		SELECT p.line, 'rule', format('hierarchy "%s" has no shares', h.name)
+		FROM load_pair p
+		WHERE p.share IS NOT NULL;
+	END IF;
+	IF h.validity <> '(,)' THEN
+		INSERT INTO load_fault
+		SELECT p.line, 'validity', format('relationship is not within the validity of hierarchy "%s", %s', h.name, h.validity)
+		FROM load_pair p
+		WHERE (p.vfrom IS NULL OR p.vto IS NULL OR p.vfrom < p.vto)
+			AND NOT daterange(coalesce(p.vfrom, lower(h.validity)), coalesce(p.vto, upper(h.validity))) <@ h.validity;
+	END IF;
+	-- whoever is inactive, and not made active by this file
+	INSERT INTO load_fault
+	SELECT x.line, 'inactive_parent', format('parent %s is inactive', entity_label(x.parent))
+	FROM load_pair x JOIN entity e ON e.entity_id = x.parent
+	WHERE e.status = 'inactive' AND (x.vto IS NULL OR x.vto > current_date)
+		AND NOT EXISTS (SELECT FROM load_entity k JOIN load_line l ON l.line = k.ent WHERE k.node = x.parent AND l.status = 'active')
+		AND NOT EXISTS (SELECT FROM load_entity k JOIN entity_source s ON s.entity_id = k.node AND s.deactivated WHERE k.node = x.parent);
+END
+$$;
+COMMENT ON FUNCTION @extschema@.load_check_rows(@extschema@.hierarchy, boolean, text) IS
+'finds faults of rows that need the directory or other rows to be seen; internal';
+
+CREATE FUNCTION @extschema@.load_cascade()
+RETURNS void
+LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	-- new entities all of whose rows are rejected are parents of nobody
+	LOOP
+		ANALYZE load_fault;
+		INSERT INTO load_fault
+		SELECT p.line, 'unknown_parent', format('parent %s "%s" is not in the directory, and its row (line %s) was rejected', k.etype, k.code, k.ent)
+		FROM (
+			SELECT coalesce(t.ent, f.line) AS ent, count(DISTINCT f.line) AS n
+			FROM load_fault f LEFT JOIN load_twin t ON t.line = f.line
+			GROUP BY coalesce(t.ent, f.line)) d
+			JOIN load_entity k ON k.ent = d.ent AND k.n = d.n AND k.is_new
+			JOIN load_pair p ON p.parent_ent = k.ent
+		WHERE NOT EXISTS (SELECT FROM load_fault f WHERE f.line = p.line);
+		EXIT WHEN NOT FOUND;
+	END LOOP;
+	INSERT INTO load_fault
+	SELECT DISTINCT f.line, 'cycle', 'the row is part of a cycle, which a later row closes'
+	FROM load_fault f JOIN load_ring r ON r.line = f.line
+	WHERE NOT EXISTS (SELECT FROM load_fault c WHERE c.line = f.line AND c.reason = 'cycle');
+	TRUNCATE load_bad;
+	INSERT INTO load_bad SELECT DISTINCT f.line FROM load_fault f;
+	ANALYZE load_bad;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.load_cascade() IS
+'rejects rows whose parent was rejected; internal';
+
+CREATE FUNCTION @extschema@.load_plan_relationships(h @extschema@.hierarchy, mode text, day date, is_replacing boolean)
+RETURNS void
+LANGUAGE plpgsql VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	-- nobody but children that were there before has relationships
+	have_old boolean := EXISTS (SELECT FROM load_pair p WHERE NOT p.child_new);
+	only_type text := CASE WHEN cardinality(h.relationship_types) = 1 THEN h.relationship_types[1] END;
+BEGIN
+	-- what there is, of children that have a good row
+	CREATE TEMP TABLE load_old (no bigint, child bigint, parent bigint, valid daterange, share numeric, is_primary boolean, rtype text,
+		influence numeric, attributes jsonb, named boolean) ON COMMIT DROP;
+	IF have_old THEN
+		INSERT INTO load_old
+		SELECT row_number() OVER (), r.child_id, r.parent_id, r.valid, r.share, r.is_primary, r.relationship_type, r.influence_level,
+			r.attributes, false
+		FROM relationship r
+		WHERE r.hierarchy_id = h.hierarchy_id AND r.child_id IN (SELECT p.child FROM load_pair p WHERE NOT p.child_new
+			AND NOT EXISTS (SELECT FROM load_bad b WHERE b.line = p.line));
+		ANALYZE load_old;
+	END IF;
+
+	-- each row and the relationship there is
+	CREATE TEMP TABLE load_want ON COMMIT DROP AS
+	SELECT p.line, p.child, p.parent, p.child_new, p.ctype, p.ptype, p.vfrom, p.vto, NULL::bigint AS old_no, 'insert' AS action,
+		daterange(coalesce(p.vfrom, lower(h.validity)), coalesce(p.vto, upper(h.validity))) AS valid,
+		p.share, p.is_primary, coalesce(p.rtype, only_type) AS rtype, p.influence, coalesce(p.rattrs, '{}') AS attributes, false AS is_move
+	FROM load_pair p
+	WHERE NOT have_old AND NOT EXISTS (SELECT FROM load_bad b WHERE b.line = p.line);
+	CREATE TEMP TABLE load_gone (no bigint, child bigint, parent bigint, valid daterange, day date) ON COMMIT DROP;
+	IF have_old THEN
+		INSERT INTO load_want
+		SELECT p.line, p.child, p.parent, p.child_new, p.ctype, p.ptype, p.vfrom, p.vto, o.no,
+			CASE WHEN o.no IS NULL THEN 'insert'
+				WHEN mode = 'insert_only' OR p.vfrom IS NULL AND p.vto IS NULL AND (p.share IS NULL OR p.share = o.share)
+					AND (p.is_primary IS NULL OR p.is_primary = o.is_primary) AND (coalesce(p.rtype, o.rtype, only_type) IS NOT DISTINCT FROM o.rtype)
+					AND (p.influence IS NULL OR p.influence = o.influence) AND (p.rattrs IS NULL OR o.attributes @> p.rattrs) THEN 'none'
+				ELSE 'update' END,
+			CASE WHEN o.no IS NULL THEN daterange(coalesce(p.vfrom, lower(h.validity)), coalesce(p.vto, upper(h.validity)))
+				WHEN mode = 'insert_only' OR p.vfrom IS NULL AND p.vto IS NULL THEN o.valid
+				ELSE daterange(
+					CASE WHEN p.vfrom IS NULL OR EXISTS (SELECT FROM load_old b WHERE b.child = o.child AND b.parent = o.parent AND b.no <> o.no
+						AND upper(b.valid) <= lower(o.valid) AND upper(b.valid) > p.vfrom) THEN lower(o.valid) ELSE p.vfrom END,
+					CASE WHEN p.vto IS NULL OR p.vto <= lower(o.valid) THEN upper(o.valid) ELSE p.vto END) END,
+			CASE WHEN o.no IS NULL OR mode <> 'insert_only' THEN coalesce(p.share, o.share) ELSE o.share END,
+			CASE WHEN o.no IS NULL OR mode <> 'insert_only' THEN coalesce(p.is_primary, o.is_primary) ELSE o.is_primary END,
+			CASE WHEN o.no IS NULL OR mode <> 'insert_only' THEN coalesce(p.rtype, o.rtype, only_type) ELSE o.rtype END,
+			CASE WHEN o.no IS NULL OR mode <> 'insert_only' THEN coalesce(p.influence, o.influence) ELSE o.influence END,
+			CASE WHEN o.no IS NULL OR mode <> 'insert_only' THEN coalesce(o.attributes, '{}') || coalesce(p.rattrs, '{}') ELSE o.attributes END, false
+		FROM load_pair p
+			LEFT JOIN load_old o ON o.child = p.child AND o.parent = p.parent
+				AND CASE WHEN p.vfrom IS NULL THEN o.valid @> day ELSE o.valid && daterange(p.vfrom, p.vto) END
+		WHERE NOT EXISTS (SELECT FROM load_bad b WHERE b.line = p.line);
+		ANALYZE load_want;
+		-- several stays at the parent that would do: the one of the day, or else the last
+		DELETE FROM load_want w
+		USING (
+			SELECT v.line, v.old_no, row_number() OVER (PARTITION BY v.line ORDER BY o.valid @> day DESC, lower(o.valid) DESC NULLS LAST) AS n
+			FROM load_want v JOIN load_old o ON o.no = v.old_no
+			WHERE v.vfrom IS NOT NULL) x
+		WHERE x.n > 1 AND w.line = x.line AND w.old_no = x.old_no;
+		UPDATE load_want w SET action = 'none'
+		FROM load_old o
+		WHERE o.no = w.old_no AND w.action = 'update'
+			AND (o.valid, o.share, o.is_primary, o.rtype, o.influence, o.attributes)
+				IS NOT DISTINCT FROM (w.valid, w.share, w.is_primary, w.rtype, w.influence, w.attributes);
+		-- relationships that rows name, also rejected ones
+		UPDATE load_old o SET named = true
+		FROM load_pair p
+		WHERE p.child = o.child AND p.parent = o.parent
+			AND NOT EXISTS (SELECT FROM load_want w WHERE w.old_no = o.no);
+
+		IF is_replacing AND mode <> 'insert_only' THEN
+			-- parents that the file does not name any more end where it says otherwise
+			INSERT INTO load_gone
+			SELECT o.no, o.child, o.parent, o.valid, min(w.day)
+			FROM load_old o
+				JOIN (SELECT x.child, CASE WHEN x.old_no IS NOT NULL THEN day ELSE coalesce(x.vfrom, day) END AS day, x.vto
+					FROM load_want x) w ON w.child = o.child
+			WHERE NOT o.named AND NOT EXISTS (SELECT FROM load_want v WHERE v.old_no = o.no) AND (o.valid @> w.day OR o.valid @> day AND w.day < day) AND (w.vto IS NULL OR NOT daterange(NULL, w.vto) << o.valid)
+			GROUP BY o.no, o.child, o.parent, o.valid;
+			-- with what follows of the same stay
+			INSERT INTO load_gone
+			SELECT o.no, o.child, o.parent, o.valid, g.day
+			FROM load_gone g JOIN load_old o ON o.child = g.child AND o.parent = g.parent
+				AND o.valid = ANY (following(h.hierarchy_id, g.child, g.parent, g.valid))
+			WHERE NOT upper_inf(g.valid) AND NOT EXISTS (SELECT FROM load_gone x WHERE x.no = o.no);
+			ANALYZE load_gone;
+		END IF;
+
+		-- a new relationship begins on the day if it replaces one, and ends where the next one begins
+		UPDATE load_want w SET valid = daterange(x.first, x.last), is_move = x.moves
+		FROM (
+			SELECT n.line, n.moves,
+				CASE WHEN n.vfrom IS NULL AND (n.moves OR n.is_again) AND (n.vto IS NULL OR n.vto > day) THEN greatest(day, lower(h.validity)) ELSE lower(n.valid) END AS first,
+				CASE WHEN n.vto IS NULL THEN least(upper(n.valid), (SELECT min(lower(o.valid)) FROM load_old o
+					WHERE o.child = n.child AND (o.parent = n.parent OR is_replacing AND NOT o.named)
+						AND lower(o.valid) > coalesce(n.vfrom, day) AND NOT EXISTS (SELECT FROM load_gone g WHERE g.no = o.no)))
+					ELSE upper(n.valid) END AS last
+			FROM (
+				SELECT v.*, EXISTS (SELECT FROM load_gone g WHERE g.child = v.child) AS moves,
+					EXISTS (SELECT FROM load_old o WHERE o.child = v.child AND (o.parent = v.parent OR is_replacing)
+						AND upper(o.valid) <= day) AS is_again
+				FROM load_want v
+				WHERE v.action = 'insert' AND v.child IN (SELECT o.child FROM load_old o)) n) x
+		WHERE w.line = x.line AND (w.valid, w.is_move) IS DISTINCT FROM (daterange(x.first, x.last), x.moves);
+	END IF;
+	IF have_old AND is_replacing AND mode = 'insert_only' THEN
+		-- who has a parent keeps it
+		DELETE FROM load_want w
+		WHERE w.action = 'insert' AND EXISTS (SELECT FROM load_old o WHERE o.child = w.child AND o.valid && w.valid);
+	END IF;
+	ANALYZE load_want;
+
+	-- relationships that stay as they are, and children with several
+	CREATE TEMP TABLE load_kept ON COMMIT DROP AS
+	SELECT o.* FROM load_old o
+	WHERE NOT EXISTS (SELECT FROM load_want v WHERE v.old_no = o.no) AND NOT EXISTS (SELECT FROM load_gone g WHERE g.no = o.no);
+	CREATE TEMP TABLE load_several ON COMMIT DROP AS
+	SELECT v.child, count(*) AS n FROM load_want v
+	WHERE v.child IN (SELECT k.node FROM load_entity k WHERE k.n > 1 OR k.is_follower UNION ALL SELECT o.child FROM load_kept o)
+	GROUP BY v.child
+	HAVING count(*) > 1 OR v.child IN (SELECT o.child FROM load_kept o);
+	CREATE INDEX ON load_kept (child);
+	ANALYZE load_kept, load_several;
+
+	-- what is not stated: the whole share for the only parent, and a primary parent
+	IF h.share_mode = 'split' THEN
+		UPDATE load_want w SET share = 1, action = CASE action WHEN 'none' THEN 'update' ELSE action END
+		WHERE w.share IS NULL AND (w.old_no IS NULL OR mode <> 'insert_only') AND NOT EXISTS (SELECT FROM load_several s
+			WHERE s.child = w.child AND (s.n > 1 OR EXISTS (SELECT FROM load_kept o WHERE o.child = w.child AND o.valid && w.valid)));
+	END IF;
+	WITH kept AS MATERIALIZED (
+		SELECT o.child, bool_or(o.is_primary) AS is_primary FROM load_kept o
+		WHERE upper(o.valid) IS NULL OR upper(o.valid) > day
+		GROUP BY o.child),
+	ranked AS (
+		-- the first parent of a child, where the file names none as primary
+		SELECT w.line, w.is_primary AS was, p.is_primary AS said, w.valid,
+			bool_or(p.is_primary) OVER child AS any_said, bool_or(w.is_primary) OVER child AS any_was,
+			row_number() OVER (PARTITION BY w.child ORDER BY w.line) AS n, k.is_primary AS kept
+		FROM load_want w JOIN load_pair p ON p.line = w.line
+			LEFT JOIN kept k ON k.child = w.child
+		WHERE w.child IN (SELECT s.child FROM load_several s)
+		WINDOW child AS (PARTITION BY w.child))
+	UPDATE load_want w SET action = CASE w.action WHEN 'none' THEN 'update' ELSE w.action END, is_primary = coalesce(r.said,
+		CASE WHEN r.any_said THEN false WHEN r.any_was THEN coalesce(r.was, false)
+			ELSE r.n = 1 AND coalesce(r.kept, false) IS FALSE END)
+	FROM ranked r
+	WHERE r.line = w.line AND (w.old_no IS NULL OR mode <> 'insert_only') AND w.is_primary IS DISTINCT FROM coalesce(r.said,
+		CASE WHEN r.any_said THEN false WHEN r.any_was THEN coalesce(r.was, false)
+			ELSE r.n = 1 AND coalesce(r.kept, false) IS FALSE END);
+END
+$$;
+COMMENT ON FUNCTION @extschema@.load_plan_relationships(@extschema@.hierarchy, text, date, boolean) IS
+'decides what is to become of the relationships of a file; internal';
+
+CREATE FUNCTION @extschema@.load_plan_entities(batch_source text, mode text)
+RETURNS void
+LANGUAGE plpgsql VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	mine integer := (SELECT s.trust FROM load_source s WHERE s.source = batch_source);
+	twins boolean := EXISTS (SELECT FROM load_twin);
+BEGIN
+	-- what good rows say of each entity; first: the row that the entity is counted with
+	CREATE TEMP TABLE load_value ON COMMIT DROP AS
+	SELECT k.ent, k.node, k.is_new, k.etype, k.code, k.own_code, l.line AS first, l.name, l.status, coalesce(l.vals, '{}') AS vals, l.attrs
+	FROM load_entity k JOIN load_line l ON l.line = k.ent
+		LEFT JOIN entity_source s ON s.source = batch_source AND s.entity_id = k.node
+	WHERE k.n = 1 AND k.node IS NOT NULL AND NOT k.is_follower
+		AND (k.is_new OR mode <> 'insert_only' AND (l.ids IS NOT NULL OR s.listed IS NOT TRUE OR NOT s."values" @> coalesce(l.vals, '{}')))
+		AND NOT EXISTS (SELECT FROM load_bad b WHERE b.line = l.line);
+	IF twins THEN
+		INSERT INTO load_value
+		SELECT x.ent, x.node, x.is_new, x.etype, x.code, x.own_code, x.line, x.name, x.status, coalesce(x.vals, '{}'), x.attrs
+		FROM (
+			SELECT DISTINCT ON (k.ent) k.ent, k.node, k.is_new, k.etype, k.code, k.own_code, l.line, l.name, l.status, l.vals, l.attrs, l.ids
+			FROM load_entity k
+				JOIN (SELECT o.ent AS line, o.ent FROM load_entity o WHERE o.n > 1 UNION ALL SELECT t.line, t.ent FROM load_twin t) t ON t.ent = k.ent
+				JOIN load_line l ON l.line = t.line
+			WHERE k.node IS NOT NULL AND NOT k.is_follower AND NOT EXISTS (SELECT FROM load_mixed m WHERE m.ent = k.ent)
+				AND NOT EXISTS (SELECT FROM load_bad b WHERE b.line = l.line)
+			ORDER BY k.ent, l.line) x
+			LEFT JOIN entity_source s ON s.source = batch_source AND s.entity_id = x.node
+		WHERE x.is_new OR mode <> 'insert_only' AND (x.ids IS NOT NULL OR s.listed IS NOT TRUE OR NOT s."values" @> coalesce(x.vals, '{}'));
+		-- rows that say different fields, or the same where not rejected
+		INSERT INTO load_value
+		SELECT k.ent, k.node, k.is_new, k.etype, k.code, k.own_code, min(l.line), min(l.name), min(l.status),
+			coalesce(nullif(jsonb_object_agg(coalesce(v.key, ''), v.value), '{"": null}') - ''::text, '{}'),
+			nullif(coalesce(jsonb_object_agg(substr(v.key, 12), v.value) FILTER (WHERE v.key LIKE 'attributes.%'), '{}'), '{}')
+		FROM load_line l LEFT JOIN load_twin t ON t.line = l.line
+			JOIN load_entity k ON k.ent = coalesce(t.ent, l.line)
+			LEFT JOIN LATERAL jsonb_each(l.vals) v ON true
+		WHERE k.ent IN (SELECT m.ent FROM load_mixed m) AND k.node IS NOT NULL AND NOT k.is_follower AND (k.is_new OR mode <> 'insert_only')
+			AND NOT EXISTS (SELECT FROM load_bad b WHERE b.line = l.line)
+		GROUP BY k.ent, k.node, k.is_new, k.etype, k.code, k.own_code;
+	END IF;
+	-- parents that were added, if a good row names them
+	IF EXISTS (SELECT FROM load_value v WHERE v.ent < 0) THEN
+		DELETE FROM load_value v
+		WHERE v.ent < 0 AND NOT EXISTS (SELECT FROM load_pair p
+			WHERE p.parent_ent = v.ent AND NOT EXISTS (SELECT FROM load_bad b WHERE b.line = p.line));
+	END IF;
+	ANALYZE load_value;
+
+	-- of entities that are there: where the source says something else than before, unless one that is trusted more speaks of it
+	CREATE TEMP TABLE load_change ON COMMIT DROP AS
+	SELECT v.ent, v.node, v.first, v.code, v.own_code, s.entity_id IS NULL AS is_first, coalesce(s.listed, true) IS FALSE AS returns,
+		coalesce(s.deactivated, false) AS reactivate, coalesce(s."values", '{}') AS before, v.vals,
+		NULL::text AS name, NULL::text AS status, NULL::jsonb AS attributes, false AS changes
+	FROM load_value v LEFT JOIN entity_source s ON s.source = batch_source AND s.entity_id = v.node
+	WHERE NOT v.is_new AND (s.entity_id IS NULL OR NOT s.listed OR NOT s."values" @> v.vals);
+	IF EXISTS (SELECT FROM load_change) THEN
+		UPDATE load_change c SET name = x.name, status = x.status, attributes = x.attributes, changes = true
+		FROM (
+			SELECT d.node, max(d.value #>> '{}') FILTER (WHERE d.key = 'name') AS name, max(d.value #>> '{}') FILTER (WHERE d.key = 'status') AS status,
+				jsonb_object_agg(substr(d.key, 12), d.value) FILTER (WHERE d.key LIKE 'attributes.%') AS attributes
+			FROM (
+				SELECT c.node, v.key, v.value
+				FROM load_change c CROSS JOIN LATERAL jsonb_each(c.vals) v
+				WHERE c.before->v.key IS DISTINCT FROM v.value
+					AND NOT EXISTS (SELECT FROM entity_source o JOIN load_source s ON s.source = o.source
+						WHERE o.entity_id = c.node AND o.source <> batch_source AND s.trust > mine AND o."values" ? v.key)
+				UNION ALL
+				SELECT c.node, 'status', '"active"'
+				FROM load_change c
+				WHERE c.reactivate AND NOT c.vals ? 'status') d
+			GROUP BY d.node) x
+		WHERE x.node = c.node;
+		UPDATE load_change c SET changes = false
+		FROM entity e
+		WHERE e.entity_id = c.node AND c.changes AND e.name = coalesce(c.name, e.name) AND e.status = coalesce(c.status, e.status)
+			AND e.attributes @> coalesce(c.attributes, '{}');
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.load_plan_entities(text, text) IS
+'decides what is to become of the entities of a file; internal';
+
+CREATE FUNCTION @extschema@.load_check_plan(h @extschema@.hierarchy)
+RETURNS void
+LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	has_limits boolean := EXISTS (SELECT FROM relationship_rule r WHERE r.hierarchy_id = h.hierarchy_id AND r.max_parents IS NOT NULL);
+	types text[] := array(SELECT t.entity_type FROM entity_type t ORDER BY t.entity_type);
+	few boolean;
+	edges text;
+BEGIN
+	-- children with all their parents, where there are several or something is stated that may not do
+	INSERT INTO load_fault
+	SELECT DISTINCT ON (w.line, f.reason) w.line, f.reason, f.message
+	FROM (
+		SELECT x.*,
+			CASE x.finding WHEN 'overlap' THEN 'validity' WHEN 'share_sum' THEN 'share_sum' WHEN 'two_primary' THEN 'primary'
+				WHEN 'no_primary' THEN 'primary' ELSE 'max_parents' END AS reason,
+			CASE x.finding
+				WHEN 'overlap' THEN 'the child stands under this parent already on the same day'
+				WHEN 'share_sum' THEN CASE WHEN x.n > 0 THEN 'shares of the child are not all stated'
+					ELSE format('shares of the child sum to %s', x.share) END
+				WHEN 'two_primary' THEN format('the child has a primary parent already in hierarchy "%s"', h.name)
+				WHEN 'no_primary' THEN format('the child has no primary parent in hierarchy "%s"', h.name)
+				WHEN 'max_kind' THEN format('the child has enough parents of type %s in hierarchy "%s"', types[x.which + 1], h.name)
+				ELSE format('the child has enough parents in hierarchy "%s": more than %s', h.name, h.max_parents) END
+				|| coalesce(' (from ' || to_char(x.day, 'YYYY-MM-DD') || ' on)', '') AS message
+		FROM load_check_days(format('
+			SELECT y.child, y.parent, y.valid, y.share, y.is_primary, %s, %s
+			FROM (
+				SELECT w.child, w.parent, w.valid, w.share, coalesce(w.is_primary, true) AS is_primary, w.ctype, w.ptype
+				FROM load_want w
+				WHERE w.child IN (SELECT s.child FROM load_several s) OR %L AND w.is_primary IS FALSE OR %L AND w.share IS DISTINCT FROM 1
+					OR EXISTS (SELECT FROM load_gone g WHERE g.child = w.child)
+				UNION ALL
+				SELECT o.child, o.parent, o.valid, o.share, o.is_primary, %s
+				FROM load_kept o %s
+				UNION ALL
+				SELECT o.child, o.parent, daterange(lower(o.valid), g.day), o.share, o.is_primary, %s
+				FROM load_gone g JOIN load_old o ON o.no = g.no %s
+				WHERE lower(o.valid) IS NULL OR lower(o.valid) < g.day) y %s
+			ORDER BY y.child',
+			CASE WHEN has_limits THEN format('array_position(%L::text[], y.ptype) - 1', types) ELSE 'NULL::integer' END,
+			CASE WHEN has_limits THEN 'r.max_parents' ELSE 'NULL::integer' END,
+			h.require_primary, h.share_mode = 'split',
+			CASE WHEN has_limits THEN 'c.entity_type, p.entity_type' ELSE 'NULL::text, NULL::text' END,
+			CASE WHEN has_limits THEN 'JOIN entity c ON c.entity_id = o.child JOIN entity p ON p.entity_id = o.parent' END,
+			CASE WHEN has_limits THEN 'c.entity_type, p.entity_type' ELSE 'NULL::text, NULL::text' END,
+			CASE WHEN has_limits THEN 'JOIN entity c ON c.entity_id = o.child JOIN entity p ON p.entity_id = o.parent' END,
+			CASE WHEN has_limits THEN format('LEFT JOIN relationship_rule r ON r.hierarchy_id = %s AND r.child_type = y.ctype AND r.parent_type = y.ptype',
+				h.hierarchy_id) END),
+			coalesce(h.max_parents, 0), h.require_primary, h.share_mode = 'split', CASE WHEN has_limits THEN cardinality(types) ELSE 0 END) x) f
+		JOIN LATERAL (
+			-- of too many the last ones; where there is no telling, all
+			SELECT v.line
+			FROM (
+				SELECT w.line, w.action, row_number() OVER (ORDER BY w.action = 'none', w.line DESC) AS n
+				FROM load_want w
+				WHERE w.child = f.child AND (f.finding IN ('share_sum', 'no_primary') OR w.valid @> f.day OR f.day IS NULL AND lower_inf(w.valid))
+					AND (f.finding <> 'overlap' OR w.parent = f.which) AND (f.finding <> 'two_primary' OR coalesce(w.is_primary, true))
+					AND (f.finding <> 'max_kind' OR w.ptype = types[f.which + 1])) v
+			WHERE v.action <> 'none' AND f.finding <> 'share_sum' AND f.finding <> 'no_primary'
+				AND v.n <= CASE f.finding WHEN 'two_primary' THEN f.n - 1 WHEN 'overlap' THEN 1 ELSE f.n END
+				OR f.finding IN ('share_sum', 'no_primary')) w ON true
+	ORDER BY w.line, f.reason, f.day NULLS FIRST;
+	IF FOUND THEN
+		RETURN;
+	END IF;
+
+	-- cycles: those in the file, and those with what is there above the parents
+	few := (SELECT count(*) FROM (SELECT FROM load_want w WHERE w.action <> 'none' LIMIT 10000) x) * 10
+		< (SELECT c.reltuples FROM pg_class c WHERE c.oid = format('@extschema@.relationship_%s', h.hierarchy_id)::regclass);
+	edges := format('SELECT r.child_id, r.parent_id, r.valid, NULL::bigint, NULL::boolean FROM relationship r
+		WHERE r.hierarchy_id = %s AND NOT EXISTS (SELECT FROM load_old o WHERE o.child = r.child_id)', h.hierarchy_id);
+	IF few THEN
+		edges := format('WITH RECURSIVE up (node) AS (
+				SELECT w.parent FROM load_want w WHERE w.action <> ''none''
+				UNION
+				SELECT r.parent_id FROM up u JOIN relationship r ON r.child_id = u.node AND r.hierarchy_id = %s) %s
+			AND r.child_id IN (SELECT u.node FROM up u)', h.hierarchy_id, edges);
+	END IF;
+	WITH ring AS MATERIALIZED (
+		SELECT c.line, c.closes FROM load_cycles(edges || '
+			UNION ALL
+			SELECT o.child, o.parent, o.valid, NULL, NULL FROM load_kept o
+			UNION ALL
+			SELECT g.child, g.parent, daterange(lower(g.valid), g.day), NULL, NULL FROM load_gone g WHERE lower(g.valid) IS NULL OR lower(g.valid) < g.day
+			UNION ALL
+			SELECT w.child, w.parent, w.valid, CASE WHEN w.action <> ''none'' THEN w.line END,
+				NOT w.child_new OR w.child IN (SELECT k.node FROM load_entity k WHERE k.n > 1) FROM load_want w') c),
+	part AS (
+		INSERT INTO load_ring SELECT r.line FROM ring r WHERE NOT r.closes)
+	INSERT INTO load_fault
+	SELECT r.line, 'cycle', 'the row would close a cycle: the parent is below the entity'
+	FROM ring r
+	WHERE r.closes;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.load_check_plan(@extschema@.hierarchy) IS
+'finds rows whose relationship would break a rule; internal';
+
+-- Carrying the plan out.  Each step takes those with a key from a to b, so that
+-- rows that fail can be searched for by halving.
+
+CREATE FUNCTION @extschema@.load_write_entities(a bigint, b bigint)
+RETURNS void
+LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	INSERT INTO entity (entity_id, entity_type, code, name, status, attributes)
+	SELECT v.node, v.etype, v.code, coalesce(v.name, v.code), coalesce(v.status, 'active'), coalesce(v.attrs, '{}')
+	FROM load_value v
+	WHERE v.is_new AND v.ent BETWEEN a AND b
+	ORDER BY v.node;
+	IF EXISTS (SELECT FROM load_change c WHERE c.changes AND c.ent BETWEEN a AND b) THEN
+		UPDATE entity e SET name = coalesce(c.name, e.name), status = coalesce(c.status, e.status),
+			attributes = e.attributes || coalesce(c.attributes, '{}')
+		FROM load_change c
+		WHERE e.entity_id = c.node AND c.changes AND c.ent BETWEEN a AND b AND c.status IS DISTINCT FROM 'inactive';
+	END IF;
+	IF EXISTS (SELECT FROM load_id) THEN
+		INSERT INTO identifier (scheme, value, entity_id)
+		SELECT DISTINCT i.scheme, i.value, v.node
+		FROM load_id i JOIN load_value v ON v.ent = i.ent
+		WHERE i.owner IS NULL AND v.ent BETWEEN a AND b;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.load_write_entities(bigint, bigint) IS
+'writes entities of a load; internal';
+
+-- Entities become inactive after their relationships have ended.
+CREATE FUNCTION @extschema@.load_write_inactive(a bigint, b bigint)
+RETURNS void
+LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	UPDATE entity e SET name = coalesce(c.name, e.name), status = c.status, attributes = e.attributes || coalesce(c.attributes, '{}')
+	FROM load_change c
+	WHERE e.entity_id = c.node AND c.changes AND c.ent BETWEEN a AND b AND c.status = 'inactive';
+END
+$$;
+COMMENT ON FUNCTION @extschema@.load_write_inactive(bigint, bigint) IS
+'makes entities of a load inactive; internal';
+
+CREATE FUNCTION @extschema@.load_check_late()
+RETURNS void
+LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+BEGIN
+	-- what waits for the end of the transaction is known now
+	SET CONSTRAINTS @extschema@.relationship_share_sum_check, @extschema@.relationship_require_primary_check IMMEDIATE;
+	SET CONSTRAINTS @extschema@.relationship_share_sum_check, @extschema@.relationship_require_primary_check DEFERRED;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.load_check_late() IS
+'checks rules that may be broken until the end of the transaction; internal';
+
+CREATE FUNCTION @extschema@.load_write_relationships(h_id integer, a bigint, b bigint)
+RETURNS void
+LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	IF EXISTS (SELECT FROM load_old) THEN
+		DELETE FROM relationship r
+		USING load_gone g
+		WHERE r.hierarchy_id = h_id AND r.child_id = g.child AND r.parent_id = g.parent AND r.valid = g.valid
+			AND g.child BETWEEN a AND b AND lower(g.valid) >= g.day;
+		UPDATE relationship r SET valid = coalesce(x.valid, r.valid),
+			share = CASE WHEN x.no IS NULL THEN x.share ELSE r.share END,
+			is_primary = CASE WHEN x.no IS NULL THEN x.is_primary ELSE r.is_primary END,
+			relationship_type = CASE WHEN x.no IS NULL THEN x.rtype ELSE r.relationship_type END,
+			influence_level = CASE WHEN x.no IS NULL THEN x.influence ELSE r.influence_level END,
+			attributes = CASE WHEN x.no IS NULL THEN x.attributes ELSE r.attributes END
+		FROM (
+			SELECT g.no, g.child, g.parent, g.valid AS old_valid, daterange(lower(g.valid), g.day) AS valid, NULL::numeric AS share,
+				NULL::boolean AS is_primary, NULL::text AS rtype, NULL::numeric AS influence, NULL::jsonb AS attributes
+			FROM load_gone g
+			WHERE g.child BETWEEN a AND b AND (lower(g.valid) IS NULL OR lower(g.valid) < g.day)
+			UNION ALL
+			SELECT NULL, w.child, w.parent, o.valid, w.valid, w.share, coalesce(w.is_primary, true), w.rtype, w.influence, w.attributes
+			FROM load_want w JOIN load_old o ON o.no = w.old_no
+			WHERE w.action = 'update' AND w.child BETWEEN a AND b) x
+		WHERE r.hierarchy_id = h_id AND r.child_id = x.child AND r.parent_id = x.parent AND r.valid = x.old_valid;
+	END IF;
+	INSERT INTO relationship (hierarchy_id, parent_id, child_id, relationship_type, is_primary, share, influence_level, attributes, valid)
+	SELECT h_id, w.parent, w.child, w.rtype, coalesce(w.is_primary, true), w.share, w.influence, w.attributes, w.valid
+	FROM load_want w
+	WHERE w.action = 'insert' AND w.child BETWEEN a AND b;
+	PERFORM load_check_late();
+END
+$$;
+COMMENT ON FUNCTION @extschema@.load_write_relationships(integer, bigint, bigint) IS
+'writes relationships of a load; internal';
+
+CREATE FUNCTION @extschema@.load_end_relationships(h_id integer, day date, a bigint, b bigint)
+RETURNS void
+LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	DELETE FROM relationship r
+	USING load_unlisted u
+	WHERE r.hierarchy_id = h_id AND r.child_id = u.child AND r.parent_id = u.parent AND u.child BETWEEN a AND b AND lower(r.valid) >= day;
+	UPDATE relationship r SET valid = daterange(lower(r.valid), day)
+	FROM load_unlisted u
+	WHERE r.hierarchy_id = h_id AND r.child_id = u.child AND r.parent_id = u.parent AND u.child BETWEEN a AND b AND r.valid @> day;
+	PERFORM load_check_late();
+END
+$$;
+COMMENT ON FUNCTION @extschema@.load_end_relationships(integer, date, bigint, bigint) IS
+'ends relationships that a source lists no more; internal';
+
+CREATE FUNCTION @extschema@.load_try(step text, h_id integer, day date, a bigint, b bigint)
+RETURNS jsonb
+LANGUAGE plpgsql VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	state text;
+	name text;
+	text_of text;
+	detail text;
+	middle bigint;
+BEGIN
+	IF a IS NULL THEN
+		RETURN '[]';
+	END IF;
+	BEGIN
+		CASE step
+			WHEN 'entities' THEN PERFORM load_write_entities(a, b);
+			WHEN 'inactive' THEN PERFORM load_write_inactive(a, b);
+			WHEN 'relationships' THEN PERFORM load_write_relationships(h_id, a, b);
+			WHEN 'end' THEN PERFORM load_end_relationships(h_id, day, a, b);
+		END CASE;
+		RETURN '[]';
+	EXCEPTION WHEN OTHERS THEN
+		GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, name = CONSTRAINT_NAME, text_of = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL;
+		-- what may be the fault of a row: its data, a constraint, a policy, a trigger's error, its size
+		IF state !~ '^(22|23|44|P0)' AND state NOT IN ('42501', '54000') THEN
+			RAISE;
+		END IF;
+	END;
+	IF a = b THEN
+		RETURN jsonb_build_array(jsonb_build_object('key', a, 'step', step, 'state', state, 'constraint', name, 'message', text_of, 'detail', detail));
+	END IF;
+	-- half as many in each half
+	CASE step
+		WHEN 'entities' THEN
+			SELECT x.ent INTO middle FROM (SELECT v.ent, row_number() OVER (ORDER BY v.ent) AS i, count(*) OVER () AS n FROM load_value v
+				WHERE v.ent BETWEEN a AND b) x WHERE x.i = (x.n + 1) / 2;
+		WHEN 'inactive' THEN
+			SELECT x.ent INTO middle FROM (SELECT c.ent, row_number() OVER (ORDER BY c.ent) AS i, count(*) OVER () AS n FROM load_change c
+				WHERE c.ent BETWEEN a AND b AND c.changes) x WHERE x.i = (x.n + 1) / 2;
+		WHEN 'relationships' THEN
+			SELECT x.child INTO middle FROM (SELECT w.child, row_number() OVER (ORDER BY w.child) AS i, count(*) OVER () AS n
+				FROM (SELECT DISTINCT v.child FROM load_want v WHERE v.child BETWEEN a AND b AND v.action <> 'none') w) x WHERE x.i = (x.n + 1) / 2;
+		ELSE
+			SELECT x.child INTO middle FROM (SELECT w.child, row_number() OVER (ORDER BY w.child) AS i, count(*) OVER () AS n
+				FROM (SELECT DISTINCT v.child FROM load_unlisted v WHERE v.child BETWEEN a AND b) w) x WHERE x.i = (x.n + 1) / 2;
+	END CASE;
+	IF middle IS NULL THEN
+		-- none of ours: something else fails
+		RAISE EXCEPTION USING ERRCODE = state, MESSAGE = text_of, DETAIL = detail;
+	ELSIF middle = b THEN
+		RETURN jsonb_build_array(jsonb_build_object('key', b, 'step', step, 'state', state, 'constraint', name, 'message', text_of, 'detail', detail));
+	END IF;
+	RETURN load_try(step, h_id, day, a, middle) || load_try(step, h_id, day, middle + 1, b);
+END
+$$;
+COMMENT ON FUNCTION @extschema@.load_try(text, integer, date, bigint, bigint) IS
+'carries out a step of a load for keys from a to b; returns those that fail; internal';
+
+CREATE FUNCTION @extschema@.load_reason(problem jsonb, h @extschema@.hierarchy)
+RETURNS text
+LANGUAGE sql STABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE
+		WHEN problem->>'constraint' IN ('relationship_rule_check') THEN 'type_rule'
+		WHEN problem->>'constraint' = 'relationship_max_parents_check' THEN 'max_parents'
+		WHEN problem->>'constraint' IN ('relationship_primary_check', 'relationship_require_primary_check') THEN 'primary'
+		WHEN problem->>'constraint' = 'relationship_share_sum_check' THEN 'share_sum'
+		WHEN problem->>'constraint' IN ('relationship_validity_check', 'relationship_valid_excl', 'relationship_valid_check') THEN 'validity'
+		WHEN problem->>'constraint' = 'relationship_active_check' THEN 'inactive_parent'
+		WHEN problem->>'constraint' IN ('relationship_relationship_type_fkey', 'relationship_type_check') THEN 'unknown_relationship_type'
+		WHEN problem->>'constraint' = h.name AND problem->>'state' = '23514' OR problem->>'constraint' = 'relationship_self_check' THEN 'cycle'
+		WHEN problem->>'constraint' = 'identifier_pkey' THEN 'identifier_taken'
+		WHEN problem->>'constraint' IN ('identifier_npi_check', 'identifier_lei_check', 'identifier_duns_check') THEN 'checksum'
+		WHEN problem->>'constraint' = 'identifier_pattern_check' THEN 'bad_identifier'
+		ELSE 'rule'
+	END
+$$;
+COMMENT ON FUNCTION @extschema@.load_reason(jsonb, @extschema@.hierarchy) IS
+'code for an error of the server; internal';
+
+CREATE FUNCTION @extschema@.load_apply(
+	batch_id bigint,
+	batch_source text,
+	h @extschema@.hierarchy,
+	mode text,
+	day date,
+	OUT problems jsonb,
+	OUT ended bigint,
+	OUT deactivated bigint,
+	OUT refused jsonb)
+LANGUAGE plpgsql VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	stage regclass := format('@extschema@.%I', 'load_stage_' || load_apply.batch_id)::regclass;
+	total bigint := (SELECT count(*) FROM load_line);
+	kept bigint[];
+	is_plain boolean;
+BEGIN
+	ended := 0;
+	deactivated := 0;
+	refused := '[]';
+	PERFORM load_step(load_apply.batch_id, stage, 7, total, 0);
+	problems := load_try('entities', NULL, NULL, (SELECT min(v.ent) FROM load_value v), (SELECT max(v.ent) FROM load_value v));
+	IF problems <> '[]' THEN
+		RETURN;
+	END IF;
+	IF h.hierarchy_id IS NOT NULL AND to_regclass('pg_temp.load_want') IS NOT NULL THEN
+		PERFORM load_step(load_apply.batch_id, stage, 8, total, 0);
+		problems := load_try('relationships', h.hierarchy_id, day, (SELECT min(w.child) FROM load_want w WHERE w.action <> 'none'),
+			(SELECT max(w.child) FROM load_want w WHERE w.action <> 'none'));
+		IF problems <> '[]' THEN
+			RETURN;
+		END IF;
+		IF EXISTS (SELECT FROM load_gone) THEN
+			DELETE FROM relationship_source s
+			USING load_gone g
+			WHERE s.hierarchy_id = h.hierarchy_id AND s.child_id = g.child AND s.parent_id = g.parent AND s.source = batch_source;
+		END IF;
+		-- children that are new, each on one row, first
+		is_plain := NOT EXISTS (SELECT FROM load_old) AND NOT EXISTS (SELECT FROM load_twin) AND NOT EXISTS (SELECT FROM load_entity k WHERE k.is_follower);
+		INSERT INTO relationship_source (source, hierarchy_id, child_id, parent_id, batch_id)
+		SELECT batch_source, h.hierarchy_id, w.child, w.parent, load_apply.batch_id
+		FROM load_want w
+		WHERE is_plain AND w.child_new;
+		INSERT INTO relationship_source (source, hierarchy_id, child_id, parent_id, batch_id)
+		SELECT DISTINCT batch_source, h.hierarchy_id, w.child, w.parent, load_apply.batch_id
+		FROM load_want w
+		WHERE NOT (is_plain AND w.child_new) AND (mode <> 'insert_only' OR w.action = 'insert') AND NOT EXISTS (SELECT FROM relationship_source s
+			WHERE s.hierarchy_id = h.hierarchy_id AND s.child_id = w.child AND s.parent_id = w.parent AND s.source = batch_source);
+	END IF;
+	IF EXISTS (SELECT FROM load_change c WHERE c.changes AND c.status = 'inactive') THEN
+		problems := load_try('inactive', NULL, NULL, (SELECT min(c.ent) FROM load_change c WHERE c.changes),
+			(SELECT max(c.ent) FROM load_change c WHERE c.changes));
+		IF problems <> '[]' THEN
+			RETURN;
+		END IF;
+	END IF;
+
+	-- who said it
+	INSERT INTO entity_source (source, entity_id, record, "values", batch_id)
+	SELECT batch_source, v.node, CASE WHEN NOT v.is_new AND NOT v.own_code THEN v.code END, v.vals, load_apply.batch_id
+	FROM load_value v
+	WHERE v.is_new
+	UNION ALL
+	SELECT batch_source, c.node, CASE WHEN NOT c.own_code THEN c.code END, c.vals, load_apply.batch_id
+	FROM load_change c
+	WHERE c.is_first;
+	UPDATE entity_source s SET "values" = s."values" || c.vals, listed = true, deactivated = false, batch_id = load_apply.batch_id,
+		changed = s.changed || coalesce((SELECT jsonb_object_agg(v.key, clock_timestamp()) FROM jsonb_each(c.vals) v
+			WHERE s."values"->v.key IS DISTINCT FROM v.value), '{}')
+	FROM load_change c
+	WHERE NOT c.is_first AND s.source = batch_source AND s.entity_id = c.node;
+
+	IF mode <> 'full_snapshot' THEN
+		RETURN;
+	END IF;
+	PERFORM load_step(load_apply.batch_id, stage, 9, total, 0);
+	-- rows that cannot be read may have listed anything: what they mention stays
+	EXECUTE format('SELECT array_agg(DISTINCT s.entity_id)
+		FROM entity_source s JOIN entity e ON e.entity_id = s.entity_id
+			JOIN %s x ON x._line IN (SELECT l.line FROM load_line l WHERE l.code IS NULL AND l.ids IS NULL OR l.etype IS NULL)
+		WHERE s.source = $1 AND s.listed AND strpos(%s, coalesce(s.record, e.code)) > 0', stage,
+		(SELECT replace(load_raw(b.columns), 's.', 'x.') FROM load_batch b WHERE b.batch_id = load_apply.batch_id))
+	INTO kept USING batch_source;
+	IF h.hierarchy_id IS NOT NULL AND to_regclass('pg_temp.load_pair') IS NOT NULL THEN
+		IF to_regclass('pg_temp.load_unlisted') IS NOT NULL THEN
+			DROP TABLE load_unlisted;
+		END IF;
+		CREATE TEMP TABLE load_unlisted ON COMMIT DROP AS
+		SELECT s.child_id AS child, s.parent_id AS parent
+		FROM relationship_source s
+		WHERE s.source = batch_source AND s.hierarchy_id = h.hierarchy_id AND NOT s.child_id = ANY (coalesce(kept, '{}'))
+			AND NOT EXISTS (SELECT FROM load_pair p WHERE p.child = s.child_id AND p.parent = s.parent_id);
+		DELETE FROM relationship_source s
+		USING load_unlisted u
+		WHERE s.source = batch_source AND s.hierarchy_id = h.hierarchy_id AND s.child_id = u.child AND s.parent_id = u.parent;
+		DELETE FROM load_unlisted u
+		WHERE EXISTS (SELECT FROM relationship_source s
+				WHERE s.hierarchy_id = h.hierarchy_id AND s.child_id = u.child AND s.parent_id = u.parent)
+			OR NOT EXISTS (SELECT FROM relationship r WHERE r.hierarchy_id = h.hierarchy_id AND r.child_id = u.child AND r.parent_id = u.parent
+				AND (upper(r.valid) IS NULL OR upper(r.valid) > day));
+		ANALYZE load_unlisted;
+		refused := load_try('end', h.hierarchy_id, day, (SELECT min(u.child) FROM load_unlisted u), (SELECT max(u.child) FROM load_unlisted u));
+		SELECT count(*) INTO ended FROM load_unlisted u
+		WHERE u.child NOT IN (SELECT (p->>'key')::bigint FROM jsonb_array_elements(refused) p);
+		IF refused <> '[]' THEN
+			INSERT INTO relationship_source (source, hierarchy_id, child_id, parent_id, batch_id)
+			SELECT batch_source, h.hierarchy_id, u.child, u.parent, load_apply.batch_id
+			FROM load_unlisted u
+			WHERE u.child IN (SELECT (p->>'key')::bigint FROM jsonb_array_elements(refused) p);
+		END IF;
+	END IF;
+
+	IF to_regclass('pg_temp.load_lost') IS NOT NULL THEN
+		DROP TABLE load_lost;
+	END IF;
+	CREATE TEMP TABLE load_lost ON COMMIT DROP AS
+	SELECT s.entity_id, e.status = 'active' AND NOT EXISTS (SELECT FROM entity_source o
+		WHERE o.entity_id = s.entity_id AND o.source <> batch_source AND o.listed) AS ends
+	FROM entity_source s JOIN entity e ON e.entity_id = s.entity_id
+	WHERE s.source = batch_source AND s.listed AND NOT s.entity_id = ANY (coalesce(kept, '{}'))
+		AND NOT EXISTS (SELECT FROM load_entity k WHERE k.node = s.entity_id);
+	IF to_regclass('pg_temp.load_pair') IS NOT NULL THEN
+		DELETE FROM load_lost x WHERE EXISTS (SELECT FROM load_pair p WHERE p.parent = x.entity_id);
+	END IF;
+	ANALYZE load_lost;
+	-- not while it has relationships that go on, here or elsewhere
+	WITH busy AS (
+		DELETE FROM load_lost x
+		WHERE x.ends AND x.entity_id IN (
+			SELECT r.child_id FROM relationship r WHERE upper(r.valid) IS NULL OR upper(r.valid) > current_date
+			UNION
+			SELECT r.parent_id FROM relationship r WHERE upper(r.valid) IS NULL OR upper(r.valid) > current_date)
+		RETURNING x.entity_id)
+	SELECT refused || coalesce(jsonb_agg(jsonb_build_object('key', y.entity_id, 'step', 'inactive', 'message', 'it still has relationships')), '[]')
+	INTO refused FROM busy y;
+	UPDATE entity e SET status = 'inactive' FROM load_lost x WHERE e.entity_id = x.entity_id AND x.ends;
+	GET DIAGNOSTICS deactivated = ROW_COUNT;
+	UPDATE entity_source s SET listed = false, deactivated = x.ends, batch_id = load_apply.batch_id
+	FROM load_lost x
+	WHERE s.source = batch_source AND s.entity_id = x.entity_id;
+	DROP TABLE load_lost;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.load_apply(bigint, text, @extschema@.hierarchy, text, date) IS
+'carries out the plan of a load; internal';
+
+CREATE FUNCTION @extschema@.load_need(table_name text, privilege text)
+RETURNS void
+LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF NOT has_table_privilege(format('@extschema@.%I', table_name), privilege)
+		AND NOT (privilege = 'UPDATE' AND has_any_column_privilege(format('@extschema@.%I', table_name), privilege))
+	THEN
+		RAISE insufficient_privilege USING
+			MESSAGE = format('permission denied for table %s', table_name),
+			DETAIL = format('The load needs the right to %s.', privilege);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.load_need(text, text) IS
+'raises an error if the caller lacks a right that a load needs; internal';
+
+CREATE FUNCTION @extschema@.load_limit(max_errors text, n bigint)
+RETURNS bigint
+LANGUAGE plpgsql IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF max_errors IS NULL THEN
+		RETURN NULL;
+	ELSIF btrim(max_errors) ~ '^[0-9]{1,15}$' THEN
+		RETURN btrim(max_errors)::bigint;
+	ELSIF btrim(max_errors) ~ '^[0-9]{1,3}(\.[0-9]{1,6})?\s*%$' THEN
+		RETURN floor(rtrim(btrim(max_errors), ' %')::numeric * n / 100);
+	END IF;
+	RAISE invalid_parameter_value USING
+		MESSAGE = format('max_errors "%s" cannot be read', max_errors),
+		HINT = 'Write a number of rows, ''100'', or a part of all rows, ''2%''.';
+END
+$$;
+COMMENT ON FUNCTION @extschema@.load_limit(text, bigint) IS
+'how many of n rows may be rejected; internal';
+
+CREATE FUNCTION @extschema@.load(
+	batch_id bigint,
+	mapping jsonb,
+	hierarchy text DEFAULT NULL,
+	mode text DEFAULT 'upsert',
+	dry_run boolean DEFAULT false,
+	max_errors text DEFAULT NULL,
+	effective date DEFAULT NULL,
+	match boolean DEFAULT false,
+	reason text DEFAULT NULL,
+	OUT rows bigint,
+	OUT inserted bigint,
+	OUT updated bigint,
+	OUT unchanged bigint,
+	OUT rejected bigint,
+	OUT entities_added bigint,
+	OUT entities_changed bigint,
+	OUT relationships_added bigint,
+	OUT relationships_changed bigint,
+	OUT relationships_ended bigint,
+	OUT entities_deactivated bigint,
+	OUT matched bigint,
+	OUT proposed bigint,
+	OUT error text)
+LANGUAGE plpgsql VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	id bigint := load.batch_id;
+	day date := check_day(load.effective);
+	batch @extschema@.load_batch%ROWTYPE;
+	h @extschema@.hierarchy%ROWTYPE;
+	stage regclass;
+	former text;
+	memory text := current_setting('work_mem');
+	jit text := current_setting('jit');
+	sampled text := current_setting('default_statistics_target');
+	applied record;
+	is_replacing boolean;
+	has_pairs boolean;
+	faults bigint;
+	again boolean;
+	rounds integer := 0;
+	clashes integer := 0;
+	most bigint;
+	r record;
+	type text;
+BEGIN
+	SELECT b.* INTO batch FROM load_batch b WHERE b.batch_id = id;
+	IF NOT FOUND THEN
+		RAISE no_data_found USING MESSAGE = format('load batch %s does not exist', coalesce(id::text, 'NULL')),
+			HINT = 'Make one with new_load_batch.';
+	ELSIF mode IS NULL OR mode NOT IN ('upsert', 'full_snapshot', 'insert_only') THEN
+		RAISE invalid_parameter_value USING
+			MESSAGE = format('mode "%s" does not exist', coalesce(mode, 'NULL')),
+			HINT = 'Modes: upsert, full_snapshot, insert_only.';
+	ELSIF to_regclass(format('@extschema@.%I', 'load_stage_' || id)) IS NULL THEN
+		RAISE undefined_table USING
+			MESSAGE = format('load batch %s has no staging table any more', id),
+			HINT = 'Stage the file again.';
+	END IF;
+	stage := format('@extschema@.%I', 'load_stage_' || id)::regclass;
+	IF load.hierarchy IS NOT NULL THEN
+		h := find_hierarchy(load.hierarchy);
+	END IF;
+	PERFORM load_limit(load.max_errors, 1), load_fields(load.mapping, batch.columns);
+	is_replacing := coalesce(load.mapping->>'parents' = 'replace', h.max_parents = 1, false);
+
+	PERFORM load_step(id, stage, 1, 0, 0);
+	PERFORM load_lock(batch.source, h.hierarchy_id, mode = 'full_snapshot' OR load.mapping ? 'status');
+	EXECUTE format('LOCK TABLE %s IN SHARE MODE', stage);
+	PERFORM load_need('entity', 'SELECT');
+
+	-- big sorts and hashes, once; compiling would take longer than it saves, and
+	-- large samples of the temporary tables, too
+	PERFORM set_config('work_mem', m.setting || 'kB', true)
+	FROM pg_settings m JOIN pg_settings w ON w.name = 'work_mem'
+	WHERE m.name = 'maintenance_work_mem' AND m.setting::bigint > w.setting::bigint;
+	PERFORM set_config('jit', 'off', true), set_config('default_statistics_target', '10', true);
+	former := enter_reason(load.reason);
+	PERFORM load_clear();
+
+	EXECUTE format('SELECT count(*) FROM %s', stage) INTO rows;
+	PERFORM load_step(id, stage, 2, rows, 0);
+	PERFORM load_read(id, batch.columns, load.mapping, h);
+	has_pairs := h.hierarchy_id IS NOT NULL AND EXISTS (SELECT FROM jsonb_object_keys(load.mapping) k
+		WHERE k LIKE 'parent.%' AND k NOT IN ('parent.type', 'parent.name'));
+	IF load.mapping ? 'parent.name' THEN
+		PERFORM load_add_parents(batch.source, coalesce(load.mapping->>'duplicates', '') = 'last');
+	END IF;
+	IF load.mapping->>'duplicates' IN ('first', 'last') THEN
+		PERFORM load_settle(batch.source, load.mapping->>'duplicates' = 'last');
+	ELSE
+		CREATE TEMP TABLE load_aside (line bigint, instead bigint) ON COMMIT DROP;
+	END IF;
+	most := load_limit(load.max_errors, rows);
+	CREATE TEMP TABLE load_bad (line bigint) ON COMMIT DROP;
+	CREATE TEMP TABLE load_ring (line bigint) ON COMMIT DROP;
+
+	<<resolve>>
+	LOOP
+		PERFORM load_step(id, stage, 3, rows, 0);
+		PERFORM load_resolve(batch.source, mode = 'full_snapshot');
+		IF has_pairs THEN
+			PERFORM load_step(id, stage, 4, rows, 0);
+			PERFORM load_resolve_parents(batch.source, h);
+		END IF;
+		PERFORM load_step(id, stage, 6, rows, 0);
+		PERFORM load_check_rows(h, load.mapping ? 'name', mode);
+		again := false;
+		LOOP
+			rounds := rounds + 1;
+			PERFORM load_step(id, stage, 5, rows, 0);
+			IF has_pairs THEN
+				LOOP
+					PERFORM load_cascade();
+					SELECT count(*) INTO faults FROM load_fault;
+					PERFORM load_plan_relationships(h, mode, day, is_replacing);
+					PERFORM load_step(id, stage, 6, rows, 0);
+					PERFORM load_check_plan(h);
+					EXIT WHEN faults = (SELECT count(*) FROM load_fault);
+					DROP TABLE load_old, load_want, load_gone, load_kept, load_several;
+				END LOOP;
+			ELSE
+				TRUNCATE load_bad;
+				INSERT INTO load_bad SELECT DISTINCT f.line FROM load_fault f;
+				ANALYZE load_bad;
+			END IF;
+			PERFORM load_plan_entities(batch.source, mode);
+			INSERT INTO load_fault
+			SELECT a.line, f.reason, f.message
+			FROM load_aside a JOIN load_fault f ON f.line = a.instead
+			WHERE NOT EXISTS (SELECT FROM load_fault o WHERE o.line = a.line);
+			INSERT INTO load_bad
+			SELECT a.line FROM load_aside a JOIN load_bad b ON b.line = a.instead WHERE NOT EXISTS (SELECT FROM load_bad o WHERE o.line = a.line);
+			SELECT count(*) INTO rejected FROM load_bad b WHERE b.line > 0;
+			EXIT resolve WHEN rejected > most AND load.dry_run IS NOT TRUE;
+
+			IF EXISTS (SELECT FROM load_value v WHERE v.is_new) THEN
+				PERFORM load_need('entity', 'INSERT');
+			END IF;
+			IF EXISTS (SELECT FROM load_change c WHERE c.changes) THEN
+				PERFORM load_need('entity', 'UPDATE');
+			END IF;
+			IF EXISTS (SELECT FROM load_id i WHERE i.owner IS NULL) THEN
+				PERFORM load_need('identifier', 'INSERT');
+			END IF;
+			IF has_pairs THEN
+				PERFORM load_need('relationship', 'SELECT'), load_need('relationship', 'INSERT');
+				IF EXISTS (SELECT FROM load_old) THEN
+					PERFORM load_need('relationship', 'UPDATE');
+				END IF;
+			END IF;
+
+			BEGIN
+				SELECT * INTO applied FROM load_apply(id, batch.source, h, mode, day);
+				proposed := 0;
+				IF applied.problems = '[]' AND load.match THEN
+					PERFORM load_step(id, stage, 12, rows, 0);
+					FOR type IN SELECT DISTINCT v.etype FROM load_value v WHERE v.is_new
+					LOOP
+						EXECUTE 'SELECT $1 + m.name_postcode + m.similarity FROM @extschema@.find_matches($2, $3, NULL, NULL, $4) m'
+						INTO proposed USING proposed, type, batch.source, id;
+					END LOOP;
+				END IF;
+				IF applied.problems <> '[]' OR load.dry_run THEN
+					RAISE EXCEPTION SQLSTATE 'HL001';
+				END IF;
+			EXCEPTION WHEN SQLSTATE 'HL001' THEN
+				NULL;
+			END;
+			EXIT resolve WHEN applied.problems = '[]';
+
+			-- somebody else has just added the same
+			IF clashes < 3 AND EXISTS (SELECT FROM jsonb_array_elements(applied.problems) p
+				WHERE p->>'state' = '23505' AND p->>'constraint' IN ('entity_entity_type_code_key', 'identifier_pkey'))
+			THEN
+				clashes := clashes + 1;
+				again := true;
+			ELSE
+				PERFORM load_step(id, stage, 10, rows, 0);
+				INSERT INTO load_fault
+				SELECT DISTINCT l.line, load_reason(p, h), CASE p->>'constraint'
+					WHEN 'entity_entity_type_code_key' THEN 'its code is that of an entity which you may not see'
+					WHEN 'identifier_pkey' THEN 'an identifier is that of an entity which you may not see'
+					ELSE p->>'message' END
+				FROM jsonb_array_elements(applied.problems) p
+					JOIN load_entity k ON CASE WHEN p->>'step' IN ('entities', 'inactive') THEN k.ent = (p->>'key')::bigint ELSE k.node = (p->>'key')::bigint END
+					JOIN (SELECT coalesce(t.ent, l.line) AS ent, l.line, l.has_parent FROM load_line l LEFT JOIN load_twin t ON t.line = l.line) l
+						ON l.ent = k.ent AND (p->>'step' <> 'relationships' OR l.has_parent)
+				WHERE NOT EXISTS (SELECT FROM load_bad b WHERE b.line = l.line);
+			END IF;
+			DROP TABLE load_value, load_change;
+			IF has_pairs THEN
+				DROP TABLE load_old, load_want, load_gone, load_kept, load_several;
+			END IF;
+			EXIT WHEN again;
+		END LOOP;
+		DROP TABLE load_entity, load_twin, load_id, load_mixed;
+		IF has_pairs THEN
+			DROP TABLE load_parent, load_parent_id, load_pair;
+		END IF;
+		TRUNCATE load_fault;
+		INSERT INTO load_fault
+		SELECT l.line, split_part(x, '|', 1), substr(x, strpos(x, '|') + 1) FROM load_line l, unnest(l.faults) x WHERE l.faults IS NOT NULL;
+	END LOOP;
+
+	IF rejected > most THEN
+		error := format('load stopped: %s of %s row%s rejected', rejected, rows, CASE WHEN rows <> 1 THEN 's' END);
+		IF load.dry_run IS NOT TRUE THEN
+			PERFORM load_end();
+			RAISE data_exception USING
+				MESSAGE = error,
+				DETAIL = (SELECT string_agg(format('%s: %s', x.reason, x.n), ', ' ORDER BY x.n DESC, x.reason) || '.'
+					FROM (SELECT f.reason, count(DISTINCT f.line) AS n FROM load_fault f WHERE f.line > 0 GROUP BY f.reason ORDER BY 2 DESC, 1 LIMIT 5) x),
+				HINT = format('max_errors is %s. To see the rows: load(..., dry_run => true), then SELECT * FROM @extschema@.load_reject WHERE batch_id = %s.',
+					load.max_errors, id);
+		END IF;
+	END IF;
+
+	PERFORM load_step(id, stage, 11, rows, 0);
+	PERFORM load_report(id, batch.columns, has_pairs, coalesce(load.dry_run, false));
+	EXECUTE format('SELECT count(*) FILTER (WHERE x.result = ''inserted''), count(*) FILTER (WHERE x.result = ''updated''), '
+		'count(*) FILTER (WHERE x.result = ''unchanged''), count(*) FILTER (WHERE x.result = ''rejected'') FROM @extschema@.%I x',
+		'load_result_' || id)
+	INTO inserted, updated, unchanged, rejected;
+	SELECT count(*) INTO entities_added FROM load_value v WHERE v.is_new;
+	SELECT count(*) INTO entities_changed FROM (
+		SELECT c.ent FROM load_change c WHERE c.changes
+		UNION
+		SELECT v.ent FROM load_id i JOIN load_value v ON v.ent = i.ent WHERE i.owner IS NULL AND NOT v.is_new) c;
+	SELECT count(*) INTO matched
+	FROM (SELECT o.* FROM load_entity o WHERE o.how = 'identifier') k JOIN (SELECT coalesce(t.ent, l.line) AS ent, l.line FROM load_line l LEFT JOIN load_twin t ON t.line = l.line) l ON l.ent = k.ent
+	WHERE k.how = 'identifier' AND NOT EXISTS (SELECT FROM load_bad b WHERE b.line = l.line);
+	SELECT matched + count(*) INTO matched
+	FROM load_aside a LEFT JOIN load_twin t ON t.line = a.instead JOIN load_entity k ON k.ent = coalesce(t.ent, a.instead)
+	WHERE k.how = 'identifier' AND NOT EXISTS (SELECT FROM load_bad b WHERE b.line = a.line);
+	IF has_pairs THEN
+		SELECT count(*) FILTER (WHERE w.action = 'insert'), count(*) FILTER (WHERE w.action = 'update')
+		INTO relationships_added, relationships_changed FROM load_want w;
+		SELECT count(*) INTO relationships_ended FROM load_gone;
+	ELSE
+		relationships_added := 0;
+		relationships_changed := 0;
+		relationships_ended := 0;
+	END IF;
+	relationships_ended := relationships_ended + applied.ended;
+	entities_deactivated := applied.deactivated;
+
+	IF load.dry_run IS NOT TRUE THEN
+		UPDATE load_batch b SET state = 'loaded', hierarchy = load.hierarchy, mapping = load.mapping, mode = load.mode,
+			staged_rows = load.rows, loaded_at = clock_timestamp(), reason = load.reason,
+			report = jsonb_build_object('rows', rows, 'inserted', inserted, 'updated', updated, 'unchanged', unchanged, 'rejected', rejected,
+				'entities_added', entities_added, 'entities_changed', entities_changed, 'relationships_added', relationships_added,
+				'relationships_changed', relationships_changed, 'relationships_ended', relationships_ended,
+				'entities_deactivated', entities_deactivated, 'matched', matched, 'proposed', proposed)
+		WHERE b.batch_id = id;
+	END IF;
+	IF applied.refused <> '[]' THEN
+		RAISE WARNING '% of what source "%" no longer lists cannot end', jsonb_array_length(applied.refused), batch.source
+		USING DETAIL = (SELECT string_agg(format('%s: %s', entity_label((p.value->>'key')::bigint), p.value->>'message'), '; ' ORDER BY p.ordinality)
+			FROM jsonb_array_elements(applied.refused) WITH ORDINALITY p WHERE p.ordinality <= 10),
+			HINT = 'They stay as they are; the next full snapshot tries again.';
+	END IF;
+	PERFORM load_clear();
+	PERFORM leave_reason(former);
+	PERFORM set_config('work_mem', memory, true), set_config('jit', jit, true),
+		set_config('default_statistics_target', sampled, true);
+	PERFORM load_end();
+END
+$$;
+COMMENT ON FUNCTION @extschema@.load(bigint, jsonb, text, text, boolean, text, date, boolean, text) IS
+'makes entities and relationships of the staged rows of a batch; returns how many';
+
+CREATE FUNCTION @extschema@.load_report(batch_id bigint, columns text[], has_pairs boolean, dry_run boolean)
+RETURNS void
+LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	id bigint := load_report.batch_id;
+BEGIN
+	IF NOT has_pairs THEN
+		CREATE TEMP TABLE load_want (line bigint, child_new boolean, action text, is_move boolean) ON COMMIT DROP;
+	END IF;
+	EXECUTE format('TRUNCATE @extschema@.%I', 'load_result_' || id);
+	CREATE TEMP TABLE load_touched ON COMMIT DROP AS
+	SELECT c.first AS line FROM load_change c WHERE c.changes
+	UNION
+	SELECT v.first FROM load_id i JOIN load_value v ON v.ent = i.ent WHERE i.owner IS NULL AND NOT v.is_new;
+	-- entities on one row each, those on several, and rows of no entity
+	EXECUTE format('INSERT INTO @extschema@.%1$I
+		SELECT x.line,
+			CASE WHEN b.line IS NOT NULL THEN ''rejected''
+				WHEN x.is_new OR w.action = ''insert'' AND NOT w.is_move AND c.line IS NULL THEN ''inserted''
+				WHEN w.line IS NOT NULL OR c.line IS NOT NULL THEN ''updated''
+				ELSE ''unchanged'' END,
+			CASE WHEN b.line IS NULL AND NOT (%2$L AND x.is_new) THEN x.node END
+		FROM (
+			SELECT k.ent AS line, k.node, k.is_new FROM load_entity k
+			UNION ALL
+			SELECT t.line, k.node, k.is_new FROM load_twin t JOIN load_entity k ON k.ent = t.ent) x
+			LEFT JOIN load_bad b ON b.line = x.line
+			LEFT JOIN load_touched c ON c.line = x.line
+			LEFT JOIN load_want w ON w.line = x.line AND NOT w.child_new AND w.action <> ''none''
+		WHERE x.line > 0
+		UNION ALL
+		SELECT a.line, CASE WHEN b.line IS NULL THEN ''unchanged'' ELSE ''rejected'' END,
+			CASE WHEN b.line IS NULL AND NOT (%2$L AND k.is_new) THEN k.node END
+		FROM load_aside a
+			LEFT JOIN load_bad b ON b.line = a.line
+			LEFT JOIN load_twin t ON t.line = a.instead
+			LEFT JOIN load_entity k ON k.ent = coalesce(t.ent, a.instead)
+		UNION ALL
+		SELECT b.line, ''rejected'', NULL
+		FROM load_bad b
+		WHERE b.line > 0 AND NOT EXISTS (SELECT FROM load_aside a WHERE a.line = b.line) AND NOT EXISTS (SELECT FROM load_entity k WHERE k.ent = b.line) AND NOT EXISTS (SELECT FROM load_twin t WHERE t.line = b.line)',
+		'load_result_' || id, dry_run);
+	DELETE FROM load_reject r WHERE r.batch_id = id;
+	IF EXISTS (SELECT FROM load_bad) THEN
+		EXECUTE format('INSERT INTO load_reject (batch_id, line, raw, reasons, messages)
+			SELECT $1, s._line, %s, f.reasons, f.messages
+			FROM (
+				SELECT x.line, array_agg(x.reason ORDER BY x.reason) AS reasons, array_agg(x.message ORDER BY x.reason) AS messages
+				FROM (SELECT f.line, f.reason, string_agg(DISTINCT f.message, ''; '') AS message FROM load_fault f GROUP BY f.line, f.reason) x
+				GROUP BY x.line) f
+				JOIN @extschema@.%I s ON s._line = f.line', load_raw(columns), 'load_stage_' || id)
+		USING id;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.load_report(bigint, text[], boolean, boolean) IS
+'writes what became of each row of a batch; internal';
+
+CREATE FUNCTION @extschema@.load_rows(batch_id bigint)
+RETURNS TABLE (line bigint, result text, entity_id bigint, reasons text[], raw text)
+LANGUAGE plpgsql VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	id bigint := load_rows.batch_id;
+	columns text[];
+BEGIN
+	SELECT b.columns INTO columns FROM load_batch b WHERE b.batch_id = id;
+	IF NOT FOUND THEN
+		RAISE no_data_found USING MESSAGE = format('load batch %s does not exist', coalesce(id::text, 'NULL'));
+	ELSIF to_regclass(format('@extschema@.%I', 'load_stage_' || id)) IS NULL THEN
+		RAISE undefined_table USING
+			MESSAGE = format('load batch %s has no staging table any more', id),
+			HINT = 'Rejected rows are in @extschema@.load_reject.';
+	END IF;
+	RETURN QUERY EXECUTE format('SELECT s._line, x.result, x.entity_id, r.reasons, %s
+		FROM @extschema@.%I s
+			LEFT JOIN @extschema@.%I x ON x._line = s._line
+			LEFT JOIN load_reject r ON r.batch_id = $1 AND r.line = s._line
+		ORDER BY s._line', load_raw(columns), 'load_stage_' || id, 'load_result_' || id)
+	USING id;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.load_rows(bigint) IS
+'the staged rows of a batch and what the last load made of each';
+
+CREATE FUNCTION @extschema@.entity_values(entity_id bigint)
+RETURNS TABLE (field text, value text, source text, trust integer, changed_at timestamptz, survives boolean)
+LANGUAGE sql STABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+	SELECT x.key, x.value, x.source, x.trust, x.changed_at,
+		row_number() OVER (PARTITION BY x.key ORDER BY x.trust DESC, x.changed_at DESC, x.source) = 1
+	FROM (
+		SELECT v.key, v.value #>> '{}' AS value, s.source, t.trust, coalesce((s.changed->>v.key)::timestamptz, s.since) AS changed_at
+		FROM @extschema@.entity_source s
+			JOIN @extschema@.load_source t ON t.source = s.source
+			CROSS JOIN LATERAL jsonb_each(s."values") v
+		WHERE s.entity_id = $1) x
+	ORDER BY x.key COLLATE "C", x.trust DESC, x.changed_at DESC, x.source
+$$;
+COMMENT ON FUNCTION @extschema@.entity_values(bigint) IS
+'what each source says of an entity, and which of it the entity shows';
+
+-- Matching
+--
+-- The same customer comes in two lists, under two numbers.  Where an outside
+-- identifier tells, loading finds it by that.  Else what can be compared is the
+-- name and the place.  That is never more than a proposal: somebody looks at
+-- the pair, and only accept_match merges.
+
+CREATE FUNCTION @extschema@.normalise_name(name text) RETURNS text
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'hgraph_normalise_name';
+COMMENT ON FUNCTION @extschema@.normalise_name(text) IS
+'a name as names are compared: capitals, no accents, no punctuation, no legal form, abbreviations written out';
+
+CREATE FUNCTION @extschema@.normalise_postcode(postcode text) RETURNS text
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'hgraph_normalise_postcode';
+COMMENT ON FUNCTION @extschema@.normalise_postcode(text) IS
+'a postcode as postcodes are compared: capitals and digits only, of a ZIP+4 the first five';
+
+-- No foreign keys: whoever truncates the directory need not know of this table.
+
+CREATE TABLE @extschema@.match_candidate (
+	match_id bigint GENERATED BY DEFAULT AS IDENTITY,
+	entity_id bigint NOT NULL,
+	other_id bigint NOT NULL,
+	method text NOT NULL,
+	score numeric(5,4) NOT NULL,
+	batch_id bigint,
+	status text NOT NULL DEFAULT 'proposed',
+	proposed_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	decided_at timestamptz,
+	decided_by text,
+	reason text,
+	CONSTRAINT match_candidate_pkey PRIMARY KEY (match_id),
+	CONSTRAINT match_candidate_self_check CHECK (entity_id <> other_id),
+	CONSTRAINT match_candidate_method_check CHECK (method IN ('name_postcode', 'similarity')),
+	CONSTRAINT match_candidate_score_check CHECK (score >= 0::numeric AND score <= 1::numeric),
+	CONSTRAINT match_candidate_status_check CHECK (status IN ('proposed', 'accepted', 'rejected')),
+	CONSTRAINT match_candidate_decided_check CHECK ((status = 'proposed') = (decided_at IS NULL))
+);
+-- whichever of the two came later
+CREATE UNIQUE INDEX match_candidate_pair_idx ON @extschema@.match_candidate
+	((LEAST(entity_id, other_id)), (GREATEST(entity_id, other_id)));
+CREATE INDEX match_candidate_entity_id_idx ON @extschema@.match_candidate (entity_id);
+CREATE INDEX match_candidate_other_id_idx ON @extschema@.match_candidate (other_id);
+COMMENT ON TABLE @extschema@.match_candidate IS
+'pairs of entities that look like the same customer, and what was decided about them';
+COMMENT ON COLUMN @extschema@.match_candidate.match_id IS 'number of the pair';
+COMMENT ON COLUMN @extschema@.match_candidate.entity_id IS 'the newcomer, which would be merged into the other';
+COMMENT ON COLUMN @extschema@.match_candidate.other_id IS 'the entity that was there before';
+COMMENT ON COLUMN @extschema@.match_candidate.method IS
+'name_postcode: the same name, after normalising, at the same place; similarity: names alike, at the same place';
+COMMENT ON COLUMN @extschema@.match_candidate.score IS
+'how much alike the names are, 1 being the same; times 0.9 if the postcodes differ';
+COMMENT ON COLUMN @extschema@.match_candidate.batch_id IS 'the load that proposed it, if one did';
+COMMENT ON COLUMN @extschema@.match_candidate.status IS 'proposed, accepted or rejected';
+COMMENT ON COLUMN @extschema@.match_candidate.proposed_at IS 'when it was found';
+COMMENT ON COLUMN @extschema@.match_candidate.decided_at IS 'when it was accepted or rejected';
+COMMENT ON COLUMN @extschema@.match_candidate.decided_by IS 'who did that: the login role, and the effective one if that is another';
+COMMENT ON COLUMN @extschema@.match_candidate.reason IS 'why';
+
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.match_candidate', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.match_candidate_match_id_seq', '');
+
+-- Of an entity that policies hide, a proposal would tell that it is there and
+-- what it is called, near enough.
+
+ALTER TABLE @extschema@.match_candidate ENABLE ROW LEVEL SECURITY;
+CREATE POLICY both_entities ON @extschema@.match_candidate USING (
+	EXISTS (SELECT FROM @extschema@.entity e WHERE e.entity_id = match_candidate.entity_id)
+	AND EXISTS (SELECT FROM @extschema@.entity e WHERE e.entity_id = match_candidate.other_id));
+COMMENT ON POLICY both_entities ON @extschema@.match_candidate IS
+'a pair is seen, made and decided by those who see both entities';
+
+CREATE VIEW @extschema@.match_review WITH (security_invoker = true) AS
+SELECT m.match_id, m.score, m.method, e.entity_type,
+	m.entity_id, e.code, e.name, e.attributes ->> 'postcode' AS postcode,
+	(SELECT pg_catalog.string_agg(i.scheme || ' ' || i.value, ', ' ORDER BY i.scheme, i.value)
+		FROM @extschema@.identifier i WHERE i.entity_id = m.entity_id) AS identifiers,
+	(SELECT pg_catalog.string_agg(s.source, ', ' ORDER BY s.source)
+		FROM @extschema@.entity_source s WHERE s.entity_id = m.entity_id) AS sources,
+	m.other_id, o.code AS other_code, o.name AS other_name, o.attributes ->> 'postcode' AS other_postcode,
+	(SELECT pg_catalog.string_agg(i.scheme || ' ' || i.value, ', ' ORDER BY i.scheme, i.value)
+		FROM @extschema@.identifier i WHERE i.entity_id = m.other_id) AS other_identifiers,
+	(SELECT pg_catalog.string_agg(s.source, ', ' ORDER BY s.source)
+		FROM @extschema@.entity_source s WHERE s.entity_id = m.other_id) AS other_sources,
+	m.batch_id, m.proposed_at
+FROM @extschema@.match_candidate m
+	JOIN @extschema@.entity e ON e.entity_id = m.entity_id
+	JOIN @extschema@.entity o ON o.entity_id = m.other_id
+WHERE m.status = 'proposed' AND e.status = 'active' AND o.status = 'active';
+COMMENT ON VIEW @extschema@.match_review IS 'pairs that wait for somebody to accept or to reject them, side by side';
+COMMENT ON COLUMN @extschema@.match_review.match_id IS 'number of the pair, for accept_match and reject_match';
+COMMENT ON COLUMN @extschema@.match_review.score IS
+'how much alike the names are, 1 being the same; times 0.9 if the postcodes differ';
+COMMENT ON COLUMN @extschema@.match_review.method IS 'name_postcode or similarity';
+COMMENT ON COLUMN @extschema@.match_review.entity_type IS 'what kind of entities they are';
+COMMENT ON COLUMN @extschema@.match_review.entity_id IS 'the newcomer, which would be merged into the other';
+COMMENT ON COLUMN @extschema@.match_review.code IS 'its code';
+COMMENT ON COLUMN @extschema@.match_review.name IS 'its name';
+COMMENT ON COLUMN @extschema@.match_review.postcode IS 'its postcode';
+COMMENT ON COLUMN @extschema@.match_review.identifiers IS 'its outside identifiers, each with its scheme';
+COMMENT ON COLUMN @extschema@.match_review.sources IS 'the lists that it is in';
+COMMENT ON COLUMN @extschema@.match_review.other_id IS 'the entity that was there before';
+COMMENT ON COLUMN @extschema@.match_review.other_code IS 'its code';
+COMMENT ON COLUMN @extschema@.match_review.other_name IS 'its name';
+COMMENT ON COLUMN @extschema@.match_review.other_postcode IS 'its postcode';
+COMMENT ON COLUMN @extschema@.match_review.other_identifiers IS 'its outside identifiers, each with its scheme';
+COMMENT ON COLUMN @extschema@.match_review.other_sources IS 'the lists that it is in';
+COMMENT ON COLUMN @extschema@.match_review.batch_id IS 'the load that proposed the pair, if one did';
+COMMENT ON COLUMN @extschema@.match_review.proposed_at IS 'when it was found';
+
+-- Pairs are looked for within a postal area: the first three characters of the
+-- postcode.  Names that differ are compared for those that have no namesake.  In
+-- an area so full that comparing each with each would take minutes, that is done
+-- within the same postcode only.
+
+CREATE FUNCTION @extschema@.find_matches(
+	entity_type text,
+	source text DEFAULT NULL,
+	against text DEFAULT NULL,
+	threshold real DEFAULT NULL,
+	batch_id bigint DEFAULT NULL)
+RETURNS TABLE (
+	name_postcode bigint,
+	similarity bigint)
+LANGUAGE plpgsql VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+ROWS 1
+SET search_path = pg_catalog, @extschema@, pg_temp
+SET jit = off
+-- how many rows are left is anybody's guess, and all joins are on equality
+SET enable_nestloop = off
+AS $function$
+#variable_conflict use_column
+DECLARE
+	-- matches for each newcomer, and others of the same name that are looked at
+	v_few constant integer := 3;
+	v_same_name constant integer := 10;
+	v_full constant bigint := 4000000;
+	v_source text := find_matches.source;
+	v_name text;
+	v_list text;
+	v_trgm text;
+	v_usable boolean;
+	v_trigrams text := '0';
+	v_alike text := 'SELECT 0::bigint AS id, 0::bigint AS other_id, 0::real AS score WHERE false';
+BEGIN
+	IF find_matches.entity_type IS NULL THEN
+		RAISE null_value_not_allowed USING MESSAGE = 'entity type must not be NULL';
+	ELSIF NOT EXISTS (SELECT FROM entity_type t WHERE t.entity_type = find_matches.entity_type) THEN
+		SELECT string_agg(t.entity_type, ', ' ORDER BY t.entity_type) INTO v_list
+		FROM (SELECT entity_type FROM entity_type ORDER BY entity_type LIMIT 20) t;
+		RAISE no_data_found USING
+			MESSAGE = format('entity type "%s" does not exist', find_matches.entity_type),
+			HINT = coalesce('Types: ' || v_list || '.', 'There is none yet.');
+	ELSIF threshold <= 0 OR threshold > 1 OR threshold = 'NaN' THEN
+		RAISE invalid_parameter_value USING
+			MESSAGE = format('threshold %s is not between 0 and 1', threshold),
+			HINT = 'With 1, only names that are the same after normalising are proposed.';
+	END IF;
+	IF batch_id IS NOT NULL THEN
+		SELECT b.source INTO v_name FROM load_batch b WHERE b.batch_id = find_matches.batch_id;
+		IF NOT FOUND THEN
+			RAISE no_data_found USING MESSAGE = format('load batch %s does not exist', batch_id);
+		ELSIF v_source <> v_name THEN
+			RAISE invalid_parameter_value USING
+				MESSAGE = format('load batch %s is not one of source "%s"', batch_id, v_source),
+				DETAIL = format('Its source is "%s".', v_name);
+		END IF;
+		v_source := v_name;
+	END IF;
+	FOREACH v_name IN ARRAY ARRAY[v_source, against] LOOP
+		IF v_name IS NOT NULL AND NOT EXISTS (SELECT FROM load_source s WHERE s.source = v_name) THEN
+			SELECT string_agg(format('"%s"', s.source), ', ' ORDER BY s.source) INTO v_list
+			FROM (SELECT source FROM load_source ORDER BY source LIMIT 20) s;
+			RAISE no_data_found USING
+				MESSAGE = format('source "%s" does not exist', v_name),
+				HINT = coalesce('Sources: ' || v_list || '.', 'There is none yet: nothing was loaded.');
+		END IF;
+	END LOOP;
+
+	IF threshold IS DISTINCT FROM 1 THEN
+		SELECT n.nspname, has_schema_privilege(n.oid, 'USAGE') INTO v_trgm, v_usable
+		FROM pg_extension x JOIN pg_namespace n ON n.oid = x.extnamespace
+		WHERE x.extname = 'pg_trgm';
+		IF v_trgm IS NULL AND threshold IS NOT NULL THEN
+			RAISE feature_not_supported USING
+				MESSAGE = 'matching by similarity needs the extension pg_trgm',
+				HINT = 'CREATE EXTENSION pg_trgm';
+		ELSIF v_usable IS DISTINCT FROM true AND threshold IS NULL THEN
+			RAISE NOTICE 'names are not compared by similarity' USING
+				DETAIL = coalesce(format('Extension pg_trgm is in schema "%s", which %s has no right to use.', v_trgm, quote_ident(current_user)),
+					'Extension pg_trgm is not installed.'),
+				HINT = CASE WHEN v_trgm IS NULL THEN 'CREATE EXTENSION pg_trgm'
+					ELSE format('GRANT USAGE ON SCHEMA %I TO %I', v_trgm, current_user) END;
+			v_trgm := NULL;
+		END IF;
+	END IF;
+
+	-- Names that differ: they cannot be more alike than the number of their
+	-- trigrams is, which saves comparing most of them.
+	IF v_trgm IS NOT NULL THEN
+		v_trigrams := format('pg_catalog.cardinality(%I.show_trgm(x.name))', v_trgm);
+		v_alike := replace($query$
+			SELECT p.id, p.other_id, p.place * TRGM.similarity(p.name, p.other_name) AS score
+			FROM (
+				SELECT n.id, n.name, o.id AS other_id, o.name AS other_name,
+					CASE WHEN n.postcode = o.postcode THEN 1 ELSE 0.9 END::real AS place,
+					least(n.trigrams, o.trigrams) AS fewer, greatest(n.trigrams, o.trigrams) AS more
+				FROM counted n JOIN counted o ON o.block = n.block AND o.name <> n.name
+				WHERE n.newcomer AND o.other AND NOT (n.other AND o.newcomer AND n.id < o.id)
+					AND NOT EXISTS (SELECT FROM exact x WHERE x.id = n.id)) p
+			WHERE p.place * p.fewer >= $5 * p.more AND p.place * TRGM.similarity(p.name, p.other_name) >= $5
+			$query$, 'TRGM', quote_ident(v_trgm));
+	END IF;
+
+	-- $1 type, $2 source, $3 against, $4 batch, $5 threshold, $6 few, $7 how many
+	-- of the same name, $8 when an area is full
+	EXECUTE $query$
+		WITH entry AS MATERIALIZED (
+			SELECT e.entity_id AS id, n.name, p.postcode, left(p.postcode, 3) AS area,
+				$2 IS NULL OR s.entity_id IS NOT NULL AND ($4 IS NULL OR s.batch_id = $4) AS newcomer,
+				CASE WHEN $3 IS NOT NULL THEN a.entity_id IS NOT NULL ELSE $2 IS NULL OR s.entity_id IS NULL END AS other
+			FROM @extschema@.entity e
+				CROSS JOIN LATERAL @extschema@.normalise_name(e.name) AS n (name)
+				CROSS JOIN LATERAL @extschema@.normalise_postcode(e.attributes ->> 'postcode') AS p (postcode)
+				LEFT JOIN @extschema@.entity_source s ON s.source = $2 AND s.entity_id = e.entity_id
+				LEFT JOIN @extschema@.entity_source a ON a.source = $3 AND a.entity_id = e.entity_id
+			WHERE e.entity_type = $1 AND e.status = 'active' AND n.name <> '' AND p.postcode <> ''
+		), full_area AS MATERIALIZED (
+			SELECT e.area FROM entry e GROUP BY e.area
+			HAVING count(*) FILTER (WHERE e.newcomer) * count(*) FILTER (WHERE e.other) > $8
+		), exact AS MATERIALIZED (
+			SELECT n.id, o.id AS other_id, CASE WHEN n.postcode = o.postcode THEN 1 ELSE 0.9 END AS score
+			FROM entry n
+				JOIN (
+					-- of many that are called the same, the first
+					SELECT x.*, row_number() OVER (PARTITION BY x.name, x.postcode ORDER BY x.id) AS in_postcode,
+						row_number() OVER (PARTITION BY x.name, x.area ORDER BY x.id) AS in_area
+					FROM entry x
+					WHERE x.other) o
+				ON o.area = n.area AND o.name = n.name AND o.id <> n.id
+			WHERE n.newcomer AND (o.in_area <= $7 OR o.postcode = n.postcode AND o.in_postcode <= $7)
+				-- two that could be either are one pair
+				AND NOT (n.other AND o.newcomer AND n.id < o.id)
+		), counted AS MATERIALIZED (
+			SELECT x.*, CASE WHEN a.area IS NULL THEN x.area ELSE x.postcode END AS block, $query$ || v_trigrams || $query$ AS trigrams
+			FROM entry x LEFT JOIN full_area a ON a.area = x.area
+		), alike AS (
+			$query$ || v_alike || $query$
+		), possible AS (
+			SELECT f.*, m.match_id, row_number() OVER (PARTITION BY f.id ORDER BY f.method, f.score DESC, f.other_id) AS rank
+			FROM (
+				SELECT x.id, x.other_id, 'name_postcode' AS method, x.score FROM exact x
+				UNION ALL
+				SELECT a.id, a.other_id, 'similarity', round(a.score::numeric, 4) FROM alike a) f
+				LEFT JOIN @extschema@.match_candidate m ON least(m.entity_id, m.other_id) = least(f.id, f.other_id)
+					AND greatest(m.entity_id, m.other_id) = greatest(f.id, f.other_id)
+			WHERE (m.match_id IS NULL OR m.status = 'proposed')
+				-- a list with both of them says that they are two
+				AND ($2 IS NULL OR $2 = $3 OR NOT EXISTS (
+					SELECT FROM @extschema@.entity_source s JOIN @extschema@.entity_source t ON t.source = s.source
+					WHERE s.entity_id = f.id AND t.entity_id = f.other_id))
+		), proposal AS (
+			INSERT INTO @extschema@.match_candidate (entity_id, other_id, method, score, batch_id)
+			SELECT p.id, p.other_id, p.method, p.score, $4
+			FROM possible p
+			WHERE p.rank <= $6 AND p.match_id IS NULL
+			ORDER BY p.id, p.rank
+			ON CONFLICT DO NOTHING
+			RETURNING method
+		)
+		SELECT count(*) FILTER (WHERE p.method = 'name_postcode'), count(*) FILTER (WHERE p.method = 'similarity'),
+			(SELECT string_agg(a.area, ', ' ORDER BY a.area) FROM full_area a)
+		FROM proposal p$query$
+	INTO name_postcode, similarity, v_list
+	USING find_matches.entity_type, v_source, against, find_matches.batch_id, coalesce(threshold, 0.6), v_few, v_same_name, v_full;
+	IF v_trgm IS NOT NULL AND v_list IS NOT NULL THEN
+		RAISE NOTICE 'in some areas, only names of the same postcode are compared by similarity' USING
+			DETAIL = format('More than %s pairs each in the postal areas %s.', v_full, v_list);
+	END IF;
+	RETURN NEXT;
+END
+$function$;
+COMMENT ON FUNCTION @extschema@.find_matches(text, text, text, real, bigint) IS
+'proposes pairs of entities that have the same name, or names alike, at the same place; returns how many new ones, by method';
+
+CREATE FUNCTION @extschema@.decide_match(match_id bigint, status text, reason text)
+RETURNS @extschema@.match_candidate
+LANGUAGE plpgsql VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp
+AS $function$
+#variable_conflict use_column
+DECLARE
+	v_match match_candidate%ROWTYPE;
+	v_merged boolean;
+BEGIN
+	-- who decides second waits here, and sees what the first decided
+	SELECT m.* INTO v_match FROM match_candidate m WHERE m.match_id = decide_match.match_id FOR UPDATE;
+	IF NOT FOUND THEN
+		RAISE no_data_found USING
+			MESSAGE = format('match %s does not exist', coalesce(decide_match.match_id::text, 'NULL')),
+			HINT = 'What waits for a decision is in @extschema@.match_review.';
+	END IF;
+	v_merged := EXISTS (SELECT FROM entity e WHERE e.entity_id = v_match.entity_id AND e.status = 'merged');
+	IF v_match.status = 'rejected' OR v_match.status = 'accepted' AND v_merged THEN
+		RAISE object_not_in_prerequisite_state USING
+			MESSAGE = format('match %s was %s before', v_match.match_id, v_match.status),
+			DETAIL = format('By %s on %s%s.', v_match.decided_by, to_char(v_match.decided_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
+				', reason: ' || v_match.reason),
+			HINT = CASE v_match.status WHEN 'accepted' THEN 'A merge can be undone with undo_transaction.'
+				ELSE 'If the two are one after all: merge_entity.' END;
+	END IF;
+	UPDATE match_candidate m SET status = decide_match.status, reason = decide_match.reason, decided_at = clock_timestamp(),
+		decided_by = CASE WHEN session_user = current_user THEN session_user ELSE session_user || ' as ' || current_user END
+	WHERE m.match_id = v_match.match_id
+	RETURNING m.* INTO v_match;
+	RETURN v_match;
+END
+$function$;
+COMMENT ON FUNCTION @extschema@.decide_match(bigint, text, text) IS
+'internal: writes down what was decided about a match, unless it was decided before';
+
+-- What sources say of the merged entity they now say of the survivor, whose
+-- record at the source is the code that it had there.
+
+CREATE FUNCTION @extschema@.move_sources("from" bigint, "into" bigint)
+RETURNS void
+LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp
+AS $function$
+#variable_conflict use_column
+DECLARE
+	v_from bigint := move_sources."from";
+	v_into bigint := move_sources."into";
+BEGIN
+	UPDATE entity_source s SET entity_id = v_into, record = coalesce(s.record, e.code)
+	FROM entity e
+	WHERE s.entity_id = v_from AND e.entity_id = v_from
+		AND NOT EXISTS (SELECT FROM entity_source o WHERE o.entity_id = v_into AND o.source = s.source);
+	WITH child AS MATERIALIZED (
+		SELECT h.hierarchy_id, c.id
+		FROM hierarchy h
+			CROSS JOIN LATERAL unnest(all_children(find_graph(h.hierarchy_id, h.name), v_from) || v_from) AS c (id)
+	), moved AS (
+		DELETE FROM relationship_source s USING child c
+		WHERE s.hierarchy_id = c.hierarchy_id AND s.child_id = c.id AND v_from IN (s.child_id, s.parent_id)
+		RETURNING s.*)
+	INSERT INTO relationship_source (source, hierarchy_id, child_id, parent_id, batch_id)
+	SELECT m.source, m.hierarchy_id, CASE m.child_id WHEN v_from THEN v_into ELSE m.child_id END,
+		CASE m.parent_id WHEN v_from THEN v_into ELSE m.parent_id END, m.batch_id
+	FROM moved m
+	WHERE v_into NOT IN (m.child_id, m.parent_id)
+	ON CONFLICT DO NOTHING;
+END
+$function$;
+COMMENT ON FUNCTION @extschema@.move_sources(bigint, bigint) IS
+'internal: what sources say of an entity that is about to be merged, they say of the other from now on';
+
+-- A value that no source has was set by hand, and stays.
+
+CREATE FUNCTION @extschema@.show_survivors(entity_id bigint)
+RETURNS void
+LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp
+AS $function$
+#variable_conflict use_column
+DECLARE
+	v_fields jsonb;
+BEGIN
+	SELECT jsonb_object_agg(v.field, v.value) INTO v_fields
+	FROM (
+		SELECT v.key AS field, v.value,
+			row_number() OVER (PARTITION BY v.key
+				ORDER BY l.trust DESC, coalesce((s.changed ->> v.key)::timestamptz, s.since) DESC, s.source) AS rank,
+			bool_or(v.value = n.value) OVER (PARTITION BY v.key) OR n.value IS NULL AS from_source, n.value AS now
+		FROM entity e
+			JOIN entity_source s ON s.entity_id = e.entity_id
+			JOIN load_source l ON l.source = s.source
+			CROSS JOIN LATERAL jsonb_each(s."values") v
+			CROSS JOIN LATERAL (SELECT CASE WHEN v.key = 'name' THEN to_jsonb(e.name)
+				ELSE e.attributes -> substr(v.key, length('attributes.') + 1) END) AS n (value)
+		WHERE e.entity_id = show_survivors.entity_id AND (v.key = 'name' OR starts_with(v.key, 'attributes.'))) v
+	WHERE v.rank = 1 AND v.from_source AND v.value IS DISTINCT FROM v.now;
+	IF v_fields IS NOT NULL THEN
+		UPDATE entity e SET name = coalesce(v_fields ->> 'name', e.name),
+			attributes = e.attributes || coalesce((SELECT jsonb_object_agg(substr(f.key, length('attributes.') + 1), f.value)
+				FROM jsonb_each(v_fields) f WHERE f.key <> 'name'), '{}')
+		WHERE e.entity_id = show_survivors.entity_id;
+		IF NOT FOUND THEN
+			PERFORM refuse_entity(show_survivors.entity_id);
+		END IF;
+	END IF;
+END
+$function$;
+COMMENT ON FUNCTION @extschema@.show_survivors(bigint) IS
+'internal: lets an entity show, field by field, what the most trusted of its sources says';
+
+CREATE FUNCTION @extschema@.accept_match(match_id bigint, reason text DEFAULT NULL)
+RETURNS bigint
+LANGUAGE plpgsql VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp
+AS $function$
+#variable_conflict use_column
+DECLARE
+	v_match match_candidate%ROWTYPE := decide_match(accept_match.match_id, 'accepted', accept_match.reason);
+	v_reason text := coalesce(accept_match.reason, 'match ' || v_match.match_id);
+	v_former text;
+	v_entity entity%ROWTYPE;
+BEGIN
+	FOR v_entity IN
+		SELECT e.* FROM entity e WHERE e.entity_id IN (v_match.entity_id, v_match.other_id) AND e.status = 'merged'
+	LOOP
+		IF v_entity.merged_into IN (v_match.entity_id, v_match.other_id) THEN
+			-- somebody merged the two without asking for this match
+			RETURN v_entity.merged_into;
+		END IF;
+		RAISE object_not_in_prerequisite_state USING
+			MESSAGE = format('match %s is out of date: %s was merged into %s', v_match.match_id,
+				entity_label(v_entity.entity_id), entity_label(v_entity.merged_into)),
+			HINT = 'find_matches compares what it was merged into.';
+	END LOOP;
+	v_former := enter_reason(v_reason);
+	PERFORM move_sources(v_match.entity_id, v_match.other_id);
+	PERFORM merge_entity(v_match.entity_id, v_match.other_id, v_reason);
+	PERFORM show_survivors(v_match.other_id);
+	PERFORM leave_reason(v_former);
+	RETURN v_match.other_id;
+END
+$function$;
+COMMENT ON FUNCTION @extschema@.accept_match(bigint, text) IS
+'merges the newcomer of a proposed pair into the other; returns the one that is left';
+
+CREATE FUNCTION @extschema@.reject_match(match_id bigint, reason text DEFAULT NULL)
+RETURNS void
+LANGUAGE plpgsql VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp
+AS $function$
+#variable_conflict use_column
+DECLARE
+	v_match match_candidate%ROWTYPE := decide_match(reject_match.match_id, 'rejected', reject_match.reason);
+BEGIN
+	-- It was accepted, and the merge undone: its sources come back, too.
+	UPDATE entity_source s SET entity_id = e.entity_id, record = NULL
+	FROM entity e
+	WHERE e.entity_id = v_match.entity_id AND s.entity_id = v_match.other_id AND s.record = e.code
+		AND NOT EXISTS (SELECT FROM entity_source o WHERE o.entity_id = e.entity_id AND o.source = s.source);
+END
+$function$;
+COMMENT ON FUNCTION @extschema@.reject_match(bigint, text) IS
+'says that the two of a pair are not the same: it is not proposed again';
+
+-- Views for BI
+--
+-- What tools see that call no function: plain views of one hierarchy, made by
+-- create_bi_views, with the rights of whoever reads them.  They name the
+-- hierarchy by its number, so that they survive its renaming, and dumps.
+
+CREATE FUNCTION @extschema@.tree(
+	graph @extschema@.hgraph,
+	as_of date DEFAULT NULL,
+	labels integer[] DEFAULT NULL)
+RETURNS TABLE (
+	node bigint,
+	parent bigint,
+	level integer,
+	path bigint[],
+	children bigint,
+	parents bigint)
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED
+COST 1000 ROWS 10000 SUPPORT @extschema@.rows_support
+AS 'MODULE_PATHNAME', 'hgraph_tree';
+COMMENT ON FUNCTION @extschema@.tree(@extschema@.hgraph, date, integer[]) IS
+'every node once, under its primary or else its first parent; internal';
+
+CREATE FUNCTION @extschema@.tree_path(graph @extschema@.hgraph, node bigint, name text)
+RETURNS text
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED
+COST 50
+AS 'MODULE_PATHNAME', 'hgraph_tree_path';
+COMMENT ON FUNCTION @extschema@.tree_path(@extschema@.hgraph, bigint, text) IS
+'names of the entities from the top down to a node, whose name is given; internal';
+
+CREATE FUNCTION @extschema@.tree_sort_key(graph @extschema@.hgraph, node bigint)
+RETURNS text
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED
+COST 30
+AS 'MODULE_PATHNAME', 'hgraph_tree_sort_key';
+COMMENT ON FUNCTION @extschema@.tree_sort_key(@extschema@.hgraph, bigint) IS
+'text by which nodes sort as a printed tree, in any collation; internal';
+
+CREATE FUNCTION @extschema@.is_root(graph @extschema@.hgraph, node bigint)
+RETURNS boolean
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED
+COST 20
+AS 'MODULE_PATHNAME', 'hgraph_is_root';
+COMMENT ON FUNCTION @extschema@.is_root(@extschema@.hgraph, bigint) IS
+'has the node no parent? internal';
+
+-- Attributes as columns: values that cannot be of the type are NULL
+
+CREATE FUNCTION @extschema@.as_numeric(value text, digits integer, scale integer)
+RETURNS numeric
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN value OPERATOR(pg_catalog.~) '^[ \t\n\r\f\v]*[+-]?([0-9]{1,200}(\.[0-9]{0,200})?|\.[0-9]{1,200})([eE][+-]?[0-9]{1,3})?[ \t\n\r\f\v]*$'
+	THEN CASE WHEN pg_catalog.abs(pg_catalog.round(value::pg_catalog.numeric, scale))
+			OPERATOR(pg_catalog.<) pg_catalog.power(10::pg_catalog.numeric, (digits OPERATOR(pg_catalog.-) scale)::pg_catalog.numeric)
+		THEN pg_catalog.round(value::pg_catalog.numeric, scale) END END;
+COMMENT ON FUNCTION @extschema@.as_numeric(text, integer, integer) IS
+'a text as number of so many digits, NULL if it is none; internal';
+
+CREATE FUNCTION @extschema@.as_bigint(value text)
+RETURNS bigint
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'hgraph_as_bigint';
+COMMENT ON FUNCTION @extschema@.as_bigint(text) IS
+'a text as whole number, NULL if it is none; internal';
+
+CREATE FUNCTION @extschema@.as_integer(value text)
+RETURNS integer
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN CASE WHEN @extschema@.as_bigint(value) OPERATOR(pg_catalog.>=) (-2147483648)::pg_catalog.int8
+		AND @extschema@.as_bigint(value) OPERATOR(pg_catalog.<=) 2147483647::pg_catalog.int8
+	THEN @extschema@.as_bigint(value)::pg_catalog.int4 END;
+COMMENT ON FUNCTION @extschema@.as_integer(text) IS
+'a text as small whole number, NULL if it is none; internal';
+
+CREATE FUNCTION @extschema@.as_boolean(value text)
+RETURNS boolean
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'hgraph_as_boolean';
+COMMENT ON FUNCTION @extschema@.as_boolean(text) IS
+'a text as boolean, NULL if it is none; internal';
+
+CREATE FUNCTION @extschema@.as_date(value text)
+RETURNS date
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'hgraph_as_date';
+COMMENT ON FUNCTION @extschema@.as_date(text) IS
+'a text as date (ISO 8601), NULL if it is none; internal';
+
+CREATE FUNCTION @extschema@.as_timestamptz(value text)
+RETURNS timestamptz
+LANGUAGE C STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'hgraph_as_timestamptz';
+COMMENT ON FUNCTION @extschema@.as_timestamptz(text) IS
+'a text as moment (ISO 8601), NULL if it is none; internal';
+
+-- Columns asked for as "name" or "name type"
+
+CREATE FUNCTION @extschema@.bi_columns(attributes text[], identifiers text[])
+RETURNS TABLE (title text, expression text, comment text)
+LANGUAGE plpgsql STABLE CALLED ON NULL INPUT PARALLEL SAFE
+SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	asked text;
+	part text[];
+	value text;
+	seen text[] := '{node,entity_type,code,name,status,merged_into}';
+BEGIN
+	FOREACH asked IN ARRAY coalesce(bi_columns.attributes, '{}')
+	LOOP
+		part := regexp_match(asked, '^\s*(.*\S)\s+(text|bigint|integer|boolean|date|timestamptz|numeric\s*\(\s*[0-9]+\s*,\s*[0-9]+\s*\))\s*$', 'i');
+		title := coalesce(part[1], btrim(asked));
+		value := format('(e.attributes OPERATOR(pg_catalog.->>) %L)', title);
+		comment := format('attribute %s of the entity', title);
+		IF asked ~* '\snumeric\s*$' THEN
+			RAISE invalid_parameter_value USING
+				MESSAGE = format('attribute "%s" cannot be a column', asked),
+				DETAIL = 'Columns of views for BI have a fixed number of digits.',
+				HINT = 'Write numeric(digits,digits behind the point).';
+		ELSIF part[2] ~* '^numeric' THEN
+			part := regexp_match(part[2], '([0-9]+)\s*,\s*([0-9]+)');
+			IF length(part[1]) > 4 OR length(part[2]) > 4 OR part[1]::integer NOT BETWEEN 1 AND 1000
+				OR part[2]::integer > part[1]::integer
+			THEN
+				RAISE invalid_parameter_value USING
+					MESSAGE = format('attribute "%s" cannot be a column', asked),
+					DETAIL = format('numeric(%s,%s) is no type.', part[1], part[2]),
+					HINT = 'Write numeric(digits,digits behind the point).';
+			END IF;
+			expression := format('@extschema@.as_numeric(%s, %s, %s)::pg_catalog.numeric(%2$s,%3$s)', value, part[1]::integer, part[2]::integer);
+		ELSIF lower(part[2]) <> 'text' THEN
+			expression := format('@extschema@.%I(%s)', 'as_' || lower(part[2]), value);
+		ELSE
+			expression := value;
+		END IF;
+		IF part IS NOT NULL AND coalesce(part[2], 'text') <> 'text' THEN
+			comment := comment || '; NULL as well where it cannot be of this type';
+		END IF;
+		IF title IS NULL OR title = '' OR octet_length(title) > 63 OR title = ANY (seen) THEN
+			RAISE invalid_parameter_value USING
+				MESSAGE = format('attribute "%s" cannot be a column', coalesce(asked, 'NULL')),
+				DETAIL = CASE WHEN title = ANY (seen) THEN format('There is a column "%s" already.', title)
+					ELSE 'The name of a column has 1 to 63 bytes.' END,
+				HINT = 'Write "name" or "name type"; types: text, bigint, integer, boolean, date, timestamptz, numeric(p,s).';
+		END IF;
+		seen := seen || title;
+		RETURN NEXT;
+	END LOOP;
+	FOREACH asked IN ARRAY coalesce(bi_columns.identifiers, '{}')
+	LOOP
+		title := lower(asked);
+		expression := format('(SELECT pg_catalog.min(i.value) FROM @extschema@.identifier i '
+			'WHERE i.entity_id OPERATOR(pg_catalog.=) e.entity_id AND i.scheme OPERATOR(pg_catalog.=) %L)', asked);
+		comment := format('identifier of scheme %s; the first one, if there are several', asked);
+		IF title IS NULL OR title = '' OR octet_length(title) > 63 OR title = ANY (seen) THEN
+			RAISE invalid_parameter_value USING
+				MESSAGE = format('identifier "%s" cannot be a column', coalesce(asked, 'NULL')),
+				DETAIL = CASE WHEN title = ANY (seen) THEN format('There is a column "%s" already.', title)
+					ELSE 'The name of a column has 1 to 63 bytes.' END;
+		END IF;
+		seen := seen || title;
+		RETURN NEXT;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.bi_columns(text[], text[]) IS
+'columns of the view of entities: what was asked for, as SQL; internal';
+
+CREATE FUNCTION @extschema@.create_bi_views(
+	hierarchy text,
+	schema text DEFAULT 'public',
+	attributes text[] DEFAULT '{}',
+	identifiers text[] DEFAULT '{}',
+	levels integer DEFAULT NULL)
+RETURNS SETOF text
+LANGUAGE plpgsql VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	h @extschema@.hierarchy%ROWTYPE;
+	graph text;
+	n integer := levels;
+	kind text;
+	title text;
+	query text;
+	columns jsonb;
+	item record;
+	entity_columns text := '';
+	entity_comments jsonb := '{}';
+	level_columns text := '';
+	filled_columns text := '';
+	level_joins text := '';
+	level_comments jsonb := '{}';
+	filled_comments jsonb := '{}';
+	made text[] := '{}';
+BEGIN
+	h := find_hierarchy(create_bi_views.hierarchy);
+	IF schema IS NULL OR to_regnamespace(quote_ident(schema)) IS NULL THEN
+		RAISE invalid_schema_name USING
+			MESSAGE = format('schema "%s" does not exist', coalesce(schema, 'NULL')),
+			HINT = 'Create it first; views go into a schema that tools may look into.';
+	ELSIF levels NOT BETWEEN 1 AND 100 THEN
+		RAISE invalid_parameter_value USING
+			MESSAGE = 'levels must be from 1 to 100',
+			HINT = 'NULL takes as many as the hierarchy has today.';
+	END IF;
+	FOREACH kind IN ARRAY ARRAY['tree', 'bridge', 'levels', 'levels_filled', 'entity', 'changes', 'summary']
+	LOOP
+		title := h.name || '_' || kind;
+		IF octet_length(title) > 63 THEN
+			RAISE name_too_long USING
+				MESSAGE = format('name "%s" is too long for a view', title),
+				DETAIL = format('It has %s bytes; 63 are allowed.', octet_length(title)),
+				HINT = 'Rename the hierarchy: rename_hierarchy(name, new_name).';
+		ELSIF to_regclass(format('%I.%I', schema, title)) IS NOT NULL THEN
+			RAISE duplicate_table USING
+				MESSAGE = format('relation "%s" already exists in schema "%s"', title, schema),
+				HINT = 'drop_bi_views(hierarchy, schema) removes views made here before.';
+		END IF;
+	END LOOP;
+
+	graph := format('@extschema@.find_graph(%s, %L)', h.hierarchy_id, h.name);
+	IF n IS NULL THEN
+		SELECT coalesce(max(t.level), 0) + 1 INTO n FROM tree(find_graph(h.hierarchy_id, h.name)) t;
+		IF n > 100 THEN
+			RAISE NOTICE 'hierarchy "%" has % levels; the views of levels show the first 100', h.name, n;
+			n := 100;
+		END IF;
+	END IF;
+	FOR item IN SELECT * FROM bi_columns(create_bi_views.attributes, create_bi_views.identifiers)
+	LOOP
+		entity_columns := entity_columns || format(E',\n\t%s AS %I', item.expression, item.title);
+		entity_comments := entity_comments || jsonb_build_object(item.title, item.comment);
+	END LOOP;
+	FOR i IN 1 .. n
+	LOOP
+		level_columns := level_columns || format(E',\n\tt.path[%1$s] AS level%1$s_id, l%1$s.code AS level%1$s_code, l%1$s.name AS level%1$s_name', i);
+		filled_columns := filled_columns || format(E',\n\tcoalesce(t.path[%1$s], t.node) AS level%1$s_id, '
+			'CASE WHEN t.level >= %2$s THEN l%1$s.code ELSE e.code END AS level%1$s_code, '
+			'CASE WHEN t.level >= %2$s THEN l%1$s.name ELSE e.name END AS level%1$s_name', i, i - 1);
+		level_joins := level_joins || format(E'\n\tLEFT JOIN @extschema@.entity l%1$s ON l%1$s.entity_id = t.path[%1$s]', i);
+		level_comments := level_comments || jsonb_build_object(
+			format('level%s_id', i), format('the ancestor on level %s (the node itself on its own), NULL below', i - 1),
+			format('level%s_code', i), 'its code', format('level%s_name', i), 'its name');
+		filled_comments := filled_comments || jsonb_build_object(
+			format('level%s_id', i), format('the ancestor on level %s; from its own level on, the node itself', i - 1),
+			format('level%s_code', i), 'its code', format('level%s_name', i), 'its name');
+	END LOOP;
+
+	FOR kind, title, columns, query IN
+		VALUES
+		('tree', 'every node once, under its primary or else its first parent', '{
+			"node": "number of the entity",
+			"code": "its code",
+			"name": "its name",
+			"entity_type": "what kind of entity it is",
+			"parent": "the entity above: its primary parent, or else the one with the lowest number; NULL at the top",
+			"parent_code": "code of the parent",
+			"parent_name": "name of the parent",
+			"level": "how deep it is; 0 at the top",
+			"path": "names from the top down to this one, between them |",
+			"sort_key": "rows sorted by it stand as in a printed tree",
+			"is_leaf": "is no other entity listed under it?",
+			"children": "how many entities are listed under it",
+			"parents": "number of its parents, listed under one of them"}'::jsonb,
+		format($q$
+SELECT t.node, e.code, e.name, e.entity_type, t.parent, p.code AS parent_code, p.name AS parent_name, t.level,
+	@extschema@.tree_path((SELECT %1$s), t.node, e.name) AS path,
+	@extschema@.tree_sort_key((SELECT %1$s), t.node) AS sort_key,
+	t.children = 0 AS is_leaf, t.children, t.parents
+FROM @extschema@.tree(%1$s) t
+	LEFT JOIN @extschema@.entity e ON e.entity_id = t.node
+	LEFT JOIN @extschema@.entity p ON p.entity_id = t.parent$q$, graph)),
+		('bridge', 'every node with everything below it, itself included: joins totals and facts', '{
+			"ancestor": "number of the entity above",
+			"descendant": "number of the entity below, or the same",
+			"depth": "how many steps apart; 0 for the same",
+			"share": "part of the descendant that counts for the ancestor, over all paths; NULL: not stated",
+			"is_top": "has the ancestor no parent?",
+			"is_bottom": "has the descendant no child?"}',
+		format($q$
+SELECT c.ancestor, c.descendant, c.depth, c.share::numeric(20,12) AS share,
+	@extschema@.is_root((SELECT %1$s), c.ancestor) AS is_top, c.is_leaf AS is_bottom
+FROM @extschema@.closure(%1$s) c$q$, graph)),
+		('levels', 'every node once, with its ancestors in columns, level 1 at the top', level_comments || '{
+			"node": "number of the entity",
+			"code": "its code",
+			"name": "its name",
+			"level": "how deep it is; 0 at the top",
+			"is_cut": "is it deeper than there are columns?"}',
+		format($q$
+SELECT t.node, e.code, e.name, t.level%2$s,
+	t.level >= %4$s AS is_cut
+FROM @extschema@.tree(%1$s) t
+	LEFT JOIN @extschema@.entity e ON e.entity_id = t.node%3$s$q$, graph, level_columns, level_joins, n)),
+		('levels_filled', 'every node once, with its ancestors in columns; below its own level the node repeats', filled_comments || '{
+			"node": "number of the entity",
+			"code": "its code",
+			"name": "its name",
+			"level": "how deep it is; 0 at the top",
+			"is_cut": "is it deeper than there are columns?"}',
+		format($q$
+SELECT t.node, e.code, e.name, t.level%2$s,
+	t.level >= %4$s AS is_cut
+FROM @extschema@.tree(%1$s) t
+	LEFT JOIN @extschema@.entity e ON e.entity_id = t.node%3$s$q$, graph, filled_columns, level_joins, n)),
+		('entity', 'the directory: entities of all hierarchies', entity_comments || '{
+			"node": "number of the entity",
+			"entity_type": "what kind of entity it is",
+			"code": "its code, unique among entities of its type",
+			"name": "its name",
+			"status": "active, inactive, or merged into another entity",
+			"merged_into": "the entity that it was merged into"}',
+		format($q$
+SELECT e.entity_id AS node, e.entity_type, e.code, e.name, e.status, e.merged_into%1$s
+FROM @extschema@.entity e$q$, entity_columns)),
+		('changes', 'changes of the relationships of the hierarchy', '{
+			"change_id": "number of the change, growing",
+			"changed_at": "when it was made",
+			"changed_on": "the day of that, in the time zone of the session",
+			"operation": "INSERT, UPDATE or DELETE",
+			"child": "number of the entity below",
+			"child_code": "its code today",
+			"child_name": "its name today",
+			"parent": "number of the entity above, before the change if there is none after it",
+			"parent_code": "its code today",
+			"parent_name": "its name today",
+			"relationship_type": "kind of the relationship",
+			"share": "its share",
+			"valid_from": "first day on which it holds; NULL: from the beginning",
+			"valid_to": "first day on which it holds no more; NULL: for ever",
+			"is_primary": "is it the primary parent of the child?",
+			"former_parent": "number of the entity above before the change",
+			"former_share": "share before the change",
+			"former_valid_from": "first day before the change",
+			"former_valid_to": "end before the change",
+			"former_is_primary": "primary before the change?",
+			"reason": "why it was made",
+			"request": "what asked for it",
+			"login_role": "who logged in",
+			"application": "name of the application"}',
+		format($q$
+SELECT c.change_id, c.changed_at, c.changed_at::date AS changed_on, c.operation,
+	c.entity_id AS child, k.code AS child_code, k.name AS child_name,
+	c.parent_id AS parent, p.code AS parent_code, p.name AS parent_name,
+	coalesce(c.new_row, c.old_row) ->> 'relationship_type' AS relationship_type,
+	(coalesce(c.new_row, c.old_row) ->> 'share')::numeric(20,12) AS share,
+	nullif(lower((coalesce(c.new_row, c.old_row) ->> 'valid')::daterange), '-infinity') AS valid_from,
+	nullif(upper((coalesce(c.new_row, c.old_row) ->> 'valid')::daterange), 'infinity') AS valid_to,
+	(coalesce(c.new_row, c.old_row) ->> 'is_primary')::boolean AS is_primary,
+	(c.old_row ->> 'parent_id')::bigint AS former_parent,
+	(c.old_row ->> 'share')::numeric(20,12) AS former_share,
+	nullif(lower((c.old_row ->> 'valid')::daterange), '-infinity') AS former_valid_from,
+	nullif(upper((c.old_row ->> 'valid')::daterange), 'infinity') AS former_valid_to,
+	(c.old_row ->> 'is_primary')::boolean AS former_is_primary,
+	c.reason, c.request, c.login_role, c.application
+FROM @extschema@.change_log c
+	LEFT JOIN @extschema@.entity k ON k.entity_id = c.entity_id
+	LEFT JOIN @extschema@.entity p ON p.entity_id = c.parent_id
+WHERE c.table_name = 'relationship' AND c.hierarchy_id = %1$s
+	-- of entities that policies hide, the past is hidden as well
+	AND CASE WHEN row_security_active('@extschema@.entity'::regclass)
+		THEN k.entity_id IS NOT NULL AND p.entity_id IS NOT NULL
+			AND (c.old_row IS NULL
+				OR EXISTS (SELECT FROM @extschema@.entity f WHERE f.entity_id = (c.old_row ->> 'parent_id')::bigint)
+				AND EXISTS (SELECT FROM @extschema@.entity f WHERE f.entity_id = (c.old_row ->> 'child_id')::bigint))
+		ELSE true END$q$, h.hierarchy_id)),
+		('summary', 'the hierarchy level by level', '{
+			"level": "how deep; 0 at the top",
+			"entities": "number of entities on this level",
+			"several_parents": "how many of them have several parents",
+			"without_parent": "how many have none",
+			"inactive": "how many are inactive",
+			"changed_30_days": "how many were changed, or their relationships to parents, in the last 30 days",
+			"pending_review": "matches proposed for these entities that nobody has decided on"}',
+		format($q$
+SELECT t.level, count(*) AS entities, count(*) FILTER (WHERE t.parents > 1) AS several_parents,
+	count(*) FILTER (WHERE t.parents = 0) AS without_parent, count(*) FILTER (WHERE e.status <> 'active') AS inactive,
+	count(c.entity_id) AS changed_30_days,
+	coalesce(sum(m.n), 0)::bigint AS pending_review
+FROM @extschema@.tree(%1$s) t
+	LEFT JOIN @extschema@.entity e ON e.entity_id = t.node
+	LEFT JOIN (
+		SELECT DISTINCT l.entity_id FROM @extschema@.change_log l
+		WHERE l.changed_at >= now() - interval '30 days' AND (l.hierarchy_id = %2$s OR l.hierarchy_id IS NULL)
+			AND l.entity_id IS NOT NULL) c ON c.entity_id = t.node
+	LEFT JOIN (
+		SELECT i.id, count(*) AS n
+		FROM @extschema@.match_candidate p, LATERAL (VALUES (p.entity_id), (p.other_id)) i (id)
+		WHERE p.status = 'proposed'
+		GROUP BY i.id) m ON m.id = t.node
+GROUP BY t.level$q$, graph, h.hierarchy_id))
+	LOOP
+		EXECUTE format('CREATE VIEW %I.%I WITH (security_invoker = true) AS%s', schema, h.name || '_' || kind, query);
+		EXECUTE format('COMMENT ON VIEW %I.%I IS %L', schema, h.name || '_' || kind,
+			format('%s (BI view of hierarchy %s)', title, h.hierarchy_id));
+		FOR item IN
+			SELECT format('COMMENT ON COLUMN %I.%I.%I IS %L', schema, h.name || '_' || kind, c.key, c.value) AS command
+			FROM jsonb_each_text(columns) c
+		LOOP
+			EXECUTE item.command;
+		END LOOP;
+		made := made || format('%I.%I', schema, h.name || '_' || kind);
+	END LOOP;
+	RETURN QUERY SELECT unnest(made);
+END
+$$;
+COMMENT ON FUNCTION @extschema@.create_bi_views(text, text, text[], text[], integer) IS
+'makes the views of a hierarchy for BI tools; returns their names';
+
+CREATE FUNCTION @extschema@.drop_bi_views(hierarchy text, schema text DEFAULT 'public')
+RETURNS SETOF text
+LANGUAGE plpgsql VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	v_id integer := (SELECT h.hierarchy_id FROM hierarchy h WHERE h.name = drop_bi_views.hierarchy);
+	title text;
+	titles text[];
+BEGIN
+	IF schema IS NULL OR to_regnamespace(quote_ident(schema)) IS NULL THEN
+		RAISE invalid_schema_name USING MESSAGE = format('schema "%s" does not exist', coalesce(schema, 'NULL'));
+	END IF;
+	SELECT array_agg(format('%I.%I', schema, c.relname) ORDER BY c.relname) INTO titles
+	FROM pg_class c
+		JOIN substring(obj_description(c.oid, 'pg_class') FROM ' \(BI view of hierarchy ([0-9]{1,9})\)$') AS made (id) ON true
+	WHERE c.relnamespace = to_regnamespace(quote_ident(schema)) AND c.relkind = 'v'
+		-- those of a hierarchy that was dropped are known by their names only
+		AND CASE WHEN v_id IS NOT NULL THEN made.id::integer = v_id
+			ELSE c.relname ~ '_(tree|bridge|levels|levels_filled|entity|changes|summary)$'
+				AND left(c.relname, length(drop_bi_views.hierarchy) + 1) = drop_bi_views.hierarchy || '_'
+				AND NOT EXISTS (SELECT FROM hierarchy h WHERE h.hierarchy_id = made.id::integer) END;
+	IF titles IS NULL AND v_id IS NULL THEN
+		PERFORM find_hierarchy(drop_bi_views.hierarchy);
+	END IF;
+	FOREACH title IN ARRAY coalesce(titles, '{}')
+	LOOP
+		EXECUTE format('DROP VIEW %s', title);
+		RETURN NEXT title;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.drop_bi_views(text, text) IS
+'drops the views that create_bi_views made; returns their names';
 
 -- Owners
 --

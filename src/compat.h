@@ -134,6 +134,15 @@
 	makeJsonLexContextCstringLen((json), (len), GetDatabaseEncoding(), true)
 #endif
 
+/* 17: the length of an array is estimated from statistics, too. */
+#if PG_VERSION_NUM >= 170000
+#define hg_estimate_array_length(root, array) \
+	estimate_array_length((root), (array))
+#else
+#define hg_estimate_array_length(root, array) \
+	estimate_array_length((array))
+#endif
+
 /* 17: asking for a lock can include stronger ones. */
 #if PG_VERSION_NUM >= 170000
 #define hg_lock_held(tag, mode)	LockHeldByMe((tag), (mode), false)

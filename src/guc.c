@@ -13,6 +13,7 @@
 #include "utils/guc.h"
 
 int			hg_image_memory = 512 * 1024;
+bool		hg_enable_closure_scan = true;
 char	   *hg_reason = NULL;
 char	   *hg_request = NULL;
 
@@ -29,6 +30,13 @@ hg_guc_init(void)
 							512 * 1024, 1024, MAX_KILOBYTES,
 							PGC_USERSET, GUC_UNIT_KB,
 							NULL, NULL, NULL);
+
+	DefineCustomBoolVariable("hierarchy.enable_closure_scan",
+							 "Enables the planner's use of walks from given nodes in place of a scan of the closure.",
+							 NULL,
+							 &hg_enable_closure_scan, true,
+							 PGC_USERSET, GUC_EXPLAIN,
+							 NULL, NULL, NULL);
 
 	DefineCustomStringVariable("hierarchy.reason",
 							   "Sets why changes of the directory are made, for change_log.",

@@ -11,6 +11,13 @@
  *
  * Everything of a statement has one time, so it goes into one partition.
  *
+ * The rows of a load are as many as those of the table, and their indexes cost
+ * more than they do themselves.  So an index is left out where it can be: what
+ * its predicate says of columns that are the same in all rows of a statement, as
+ * the operation is, is asked once.  Pages go through the shared buffers as those
+ * of any INSERT do, not through the small ring of buffers of COPY, which has
+ * them written out while we wait.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -33,6 +40,7 @@
 #include "executor/spi.h"
 #include "guc.h"
 #include "miscadmin.h"
+#include "optimizer/optimizer.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
@@ -109,9 +117,9 @@ struct HgChangeLog
 	Oid			sequence;
 	EState	   *estate;
 	ResultRelInfo *result;
-	BulkInsertState bulk;		/* NULL until there is a full batch */
 
 	bool		plain_indexes;	/* all of them */
+	bool	   *left_out;		/* which of them: no row of ours is in it */
 	TupleTableSlot *slots[BATCH_ROWS];
 	int			nslots;			/* made */
 	int			nrows;			/* used */
@@ -232,7 +240,7 @@ find_relation(Oid schema, const char *name)
 }
 
 /*
- * are_plain: are all indexes plain ones, of columns and of all rows?
+ * are_plain: is there nothing more to an index than to enter rows in it?
  */
 static bool
 are_plain(ResultRelInfo *result)
@@ -241,12 +249,94 @@ are_plain(ResultRelInfo *result)
 	{
 		IndexInfo  *info = result->ri_IndexRelationInfo[i];
 
-		if (info->ii_Expressions != NIL || info->ii_Predicate != NIL ||
-			info->ii_ExclusionOps != NULL || !info->ii_ReadyForInserts ||
+		if (info->ii_ExclusionOps != NULL || !info->ii_ReadyForInserts ||
 			!result->ri_IndexRelationDescs[i]->rd_index->indimmediate)
 			return false;
 	}
 	return true;
+}
+
+/*
+ * next_slot returns an empty slot with what all rows share.  It is not of the
+ * kind that the table reads rows into: in those, what indexes need would have to
+ * be taken out of the row again once it is written.
+ */
+static TupleTableSlot *
+next_slot(HgChangeLog *log)
+{
+	TupleTableSlot *slot;
+
+	if (log->nrows == log->nslots)
+	{
+		MemoryContext saved = MemoryContextSwitchTo(log->memory);
+
+		log->slots[log->nslots++] =
+			MakeSingleTupleTableSlot(RelationGetDescr(log->partition),
+									 &TTSOpsVirtual);
+		MemoryContextSwitchTo(saved);
+	}
+	slot = log->slots[log->nrows++];
+	memset(slot->tts_isnull, true,
+		   slot->tts_tupleDescriptor->natts * sizeof(bool));
+	for (int i = 0; i < LOG_COLUMNS; i++)
+	{
+		slot->tts_values[log->attno[i]] = log->values[i];
+		slot->tts_isnull[log->attno[i]] = log->isnull[i];
+	}
+	return slot;
+}
+
+/*
+ * is_shared: does a clause look only at columns that are the same in all rows of
+ * the statement?
+ */
+static bool
+is_shared(HgChangeLog *log, Node *clause)
+{
+	Bitmapset  *columns = NULL;
+	Bitmapset  *shared = NULL;
+
+	for (int i = 0; i < LOG_COLUMNS; i++)
+	{
+		if (i == LOG_CHANGE_ID || i == LOG_HIERARCHY_ID || i == LOG_ENTITY_ID ||
+			i == LOG_PARENT_ID || i == LOG_OLD_ROW || i == LOG_NEW_ROW)
+			continue;
+		shared = bms_add_member(shared, log->attno[i] + 1 -
+								FirstLowInvalidHeapAttributeNumber);
+	}
+	pull_varattnos(clause, 1, &columns);
+	return bms_is_subset(columns, shared);
+}
+
+/*
+ * leave_out finds the indexes that no row of the statement belongs in.
+ */
+static void
+leave_out(HgChangeLog *log)
+{
+	ExprContext *econtext = GetPerTupleExprContext(log->estate);
+	TupleTableSlot *slot = next_slot(log);
+
+	log->left_out = palloc0(sizeof(bool) * Max(log->result->ri_NumIndices, 1));
+	econtext->ecxt_scantuple = ExecStoreVirtualTuple(slot);
+	for (int i = 0; i < log->result->ri_NumIndices; i++)
+	{
+		ListCell   *lc;
+
+		foreach(lc, log->result->ri_IndexRelationInfo[i]->ii_Predicate)
+		{
+			if (is_shared(log, lfirst(lc)) &&
+				!ExecQual(ExecPrepareQual(list_make1(lfirst(lc)), log->estate),
+						  econtext))
+			{
+				log->left_out[i] = true;
+				break;
+			}
+		}
+	}
+	ResetExprContext(econtext);
+	ExecClearTuple(slot);
+	log->nrows = 0;
 }
 
 /*
@@ -290,6 +380,7 @@ hg_change_log_begin(Oid schema, Oid table_owner, const char *table_name,
 	InitResultRelInfo(log->result, log->partition, 0, NULL, 0);
 	ExecOpenIndices(log->result, false);
 	log->plain_indexes = are_plain(log->result);
+	leave_out(log);
 	MemoryContextSwitchTo(saved);
 	return log;
 }
@@ -298,6 +389,7 @@ hg_change_log_begin(Oid schema, Oid table_owner, const char *table_name,
 typedef struct IndexedRow
 {
 	int64		key;
+	bool		has_key;
 	TupleTableSlot *slot;
 } IndexedRow;
 
@@ -309,6 +401,41 @@ typedef struct IndexedRow
 #include "lib/sort_template.h"
 
 /*
+ * read_keys puts the rows of the batch in the order of a column of numbers.
+ */
+static void
+read_keys(HgChangeLog *log, AttrNumber column, IndexedRow *rows)
+{
+	for (int i = 0; i < log->nrows; i++)
+	{
+		bool		null;
+		Datum		value = slot_getattr(log->slots[i], column, &null);
+
+		rows[i].slot = log->slots[i];
+		rows[i].has_key = !null;
+		rows[i].key = null ? PG_INT64_MAX : DatumGetInt64(value);
+	}
+	sort_indexed(rows, log->nrows);
+}
+
+/*
+ * belongs: is the row of a slot one that an index has?
+ */
+static bool
+belongs(HgChangeLog *log, IndexInfo *info, TupleTableSlot *slot)
+{
+	ExprContext *econtext = GetPerTupleExprContext(log->estate);
+
+	ResetExprContext(econtext);
+	econtext->ecxt_scantuple = slot;
+	if (info->ii_Predicate == NIL)
+		return true;
+	if (info->ii_PredicateState == NULL)
+		info->ii_PredicateState = ExecPrepareQual(info->ii_Predicate, log->estate);
+	return ExecQual(info->ii_PredicateState, econtext);
+}
+
+/*
  * index_rows enters the rows of the batch in one index, in the order of its
  * keys where that is easy: then neighbours go to the same page.
  */
@@ -316,34 +443,24 @@ static void
 index_rows(HgChangeLog *log, Relation index, IndexInfo *info, IndexedRow *rows)
 {
 	AttrNumber	column = info->ii_IndexAttrNumbers[0];
-	bool		is_number = column > 0 &&
+	bool		is_number = column > 0 && info->ii_NumIndexAttrs == 1 &&
 		TupleDescAttr(RelationGetDescr(log->partition), column - 1)->atttypid == INT8OID;
 	/* a summary of blocks gains nothing from the same time once more */
 	bool		by_block = index->rd_rel->relam == BRIN_AM_OID &&
 		info->ii_NumIndexAttrs == 1 && column == log->attno[LOG_CHANGED_AT] + 1;
+	bool		asks = info->ii_Predicate != NIL || info->ii_Expressions != NIL;
 	BlockNumber block = InvalidBlockNumber;
 	Datum		values[INDEX_MAX_KEYS];
 	bool		isnull[INDEX_MAX_KEYS];
 
-	for (int i = 0; i < log->nrows; i++)
-	{
-		bool		null = true;
-
-		rows[i].slot = log->slots[i];
-		rows[i].key = 0;
-		if (is_number)
-		{
-			Datum		value = slot_getattr(rows[i].slot, column, &null);
-
-			rows[i].key = null ? PG_INT64_MAX : DatumGetInt64(value);
-		}
-	}
 	if (is_number)
-		sort_indexed(rows, log->nrows);
+		read_keys(log, column, rows);
 	for (int i = 0; i < log->nrows; i++)
 	{
-		TupleTableSlot *slot = rows[i].slot;
+		TupleTableSlot *slot = is_number ? rows[i].slot : log->slots[i];
 
+		if (asks && !belongs(log, info, slot))
+			continue;
 		if (by_block)
 		{
 			BlockNumber here = ItemPointerGetBlockNumber(&slot->tts_tid);
@@ -352,7 +469,13 @@ index_rows(HgChangeLog *log, Relation index, IndexInfo *info, IndexedRow *rows)
 				continue;
 			block = here;
 		}
-		FormIndexDatum(info, slot, log->estate, values, isnull);
+		if (is_number)
+		{
+			values[0] = Int64GetDatum(rows[i].key);
+			isnull[0] = !rows[i].has_key;
+		}
+		else
+			FormIndexDatum(info, slot, log->estate, values, isnull);
 		index_insert(index, values, isnull, &slot->tts_tid, log->partition,
 					 index->rd_index->indisunique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO,
 					 false, info);
@@ -374,8 +497,9 @@ index_batch(HgChangeLog *log)
 		IndexedRow *rows = palloc(sizeof(IndexedRow) * log->nrows);
 
 		for (int i = 0; i < result->ri_NumIndices; i++)
-			index_rows(log, result->ri_IndexRelationDescs[i],
-					   result->ri_IndexRelationInfo[i], rows);
+			if (!log->left_out[i])
+				index_rows(log, result->ri_IndexRelationDescs[i],
+						   result->ri_IndexRelationInfo[i], rows);
 		return;
 	}
 	for (int i = 0; i < log->nrows; i++)
@@ -406,7 +530,7 @@ write_batch(HgChangeLog *log)
 		ExecStoreVirtualTuple(slot);
 	}
 	table_multi_insert(log->partition, log->slots, log->nrows,
-					   GetCurrentCommandId(true), 0, log->bulk);
+					   GetCurrentCommandId(true), 0, NULL);
 	index_batch(log);
 	for (int i = 0; i < log->nrows; i++)
 		ExecClearTuple(log->slots[i]);
@@ -425,32 +549,6 @@ MemoryContext
 hg_change_log_memory(HgChangeLog *log)
 {
 	return log->batch_memory;
-}
-
-/*
- * next_slot returns an empty slot with what all rows share.
- */
-static TupleTableSlot *
-next_slot(HgChangeLog *log)
-{
-	TupleTableSlot *slot;
-
-	if (log->nrows == log->nslots)
-	{
-		MemoryContext saved = MemoryContextSwitchTo(log->memory);
-
-		log->slots[log->nslots++] = table_slot_create(log->partition, NULL);
-		MemoryContextSwitchTo(saved);
-	}
-	slot = log->slots[log->nrows++];
-	memset(slot->tts_isnull, true,
-		   slot->tts_tupleDescriptor->natts * sizeof(bool));
-	for (int i = 0; i < LOG_COLUMNS; i++)
-	{
-		slot->tts_values[log->attno[i]] = log->values[i];
-		slot->tts_isnull[log->attno[i]] = log->isnull[i];
-	}
-	return slot;
 }
 
 /*
@@ -485,16 +583,7 @@ hg_change_log_add(HgChangeLog *log, const HgChangeKeys *keys, Jsonb *old_row,
 	log->nbytes += (old_row != NULL ? VARSIZE(old_row) : 0) +
 		(new_row != NULL ? VARSIZE(new_row) : 0);
 	if (log->nrows == BATCH_ROWS || log->nbytes >= BATCH_BYTES)
-	{
-		if (log->bulk == NULL)
-		{
-			MemoryContext saved = MemoryContextSwitchTo(log->memory);
-
-			log->bulk = GetBulkInsertState();
-			MemoryContextSwitchTo(saved);
-		}
 		write_batch(log);
-	}
 }
 
 /*
@@ -504,8 +593,6 @@ void
 hg_change_log_end(HgChangeLog *log)
 {
 	write_batch(log);
-	if (log->bulk != NULL)
-		FreeBulkInsertState(log->bulk);
 	table_finish_bulk_insert(log->partition, 0);
 	for (int i = 0; i < log->nslots; i++)
 		ExecDropSingleTupleTableSlot(log->slots[i]);

@@ -44,6 +44,7 @@ static const Signature signature[HG_ROWS_NKINDS] = {
 	[HG_ROWS_PREORDER] = {"hgraph_preorder", "gndapl", 6},
 	[HG_ROWS_CLOSURE] = {"hgraph_closure", "gkdapl", 5, "gadpl"},
 	[HG_ROWS_EXPLAIN] = {"hgraph_explain_rollup", "gonmva", 4},
+	[HG_ROWS_TREE] = {"hgraph_tree", "gal", 6},
 };
 
 /*
@@ -69,6 +70,17 @@ int
 hg_rows_columns(HgRowsKind kind)
 {
 	return signature[kind].columns;
+}
+
+/*
+ * hg_rows_has_keys tells whether a row source finds rows by this column.
+ */
+bool
+hg_rows_has_keys(HgRowsKind kind, int column)
+{
+	/* ancestor and descendant; node and parent */
+	return (kind == HG_ROWS_CLOSURE || kind == HG_ROWS_TREE) &&
+		(column == 0 || column == 1);
 }
 
 /*
@@ -164,6 +176,7 @@ hg_rows_args(HgRowsKind kind, int nargs, const Datum *values,
 	args->filter.as_of_null = true;
 	args->mode_null = true;
 	args->amount_null = true;
+	args->key_column = -1;
 
 	for (int i = 0; i < nargs; i++)
 	{

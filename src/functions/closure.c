@@ -1,8 +1,9 @@
 /*-------------------------------------------------------------------------
  *
  * closure.c
- *	  Rows of closure: the descendants of one node after the other.  Only the
- *	  walk of the node at hand is in memory.
+ *	  Rows of closure: the descendants of one node after the other, of all
+ *	  nodes or of those asked for.  Only the walk of the node at hand is in
+ *	  memory.
  *
  *-------------------------------------------------------------------------
  */
@@ -18,7 +19,9 @@ enum
 
 typedef struct ClosureState
 {
-	uint32		start;			/* node to walk from next */
+	uint32	   *starts;			/* nodes to walk from; NULL: all */
+	uint32		nstarts;
+	uint32		start;			/* node to walk from next, or its place there */
 	uint32		next;			/* position in reach */
 	uint32		depth;			/* there */
 	bool		walked;			/* is reach in use? */
@@ -61,20 +64,23 @@ static bool
 next_walk(HgRows *rows, ClosureState *state)
 {
 	HgView	   *view = &rows->q.view;
+	uint32		node;
 
-	while (state->start < view->nnodes && !hg_node_exists(view, state->start))
+	while (state->starts == NULL && state->start < state->nstarts &&
+		   !hg_node_exists(view, state->start))
 	{
 		if ((++state->start & 0x3ff) == 0)
 			CHECK_FOR_INTERRUPTS();
 	}
-	if (state->start >= view->nnodes)
+	if (state->start >= state->nstarts)
 		return false;
 
+	node = state->starts ? state->starts[state->start] : state->start;
 	if (state->walked)
-		hg_reach_again(&state->reach, view, state->start, HG_DOWN,
+		hg_reach_again(&state->reach, view, node, HG_DOWN,
 					   rows->args.max_depth);
 	else
-		hg_reach(&state->reach, view, state->start, HG_DOWN,
+		hg_reach(&state->reach, view, node, HG_DOWN,
 				 rows->args.max_depth, rows->mcxt);
 	state->walked = true;
 	if (state->share)
@@ -139,13 +145,16 @@ closure_end(HgRows *rows)
 }
 
 /*
- * hg_rows_closure_begin starts closure.
+ * hg_rows_closure_begin starts closure, of all ancestors or of given ones.
  */
 void
 hg_rows_closure_begin(HgRows *rows)
 {
 	ClosureState *state = palloc0(sizeof(ClosureState));
 
+	state->nstarts = rows->q.view.nnodes;
+	if (rows->args.key_column == COL_ANCESTOR)
+		state->nstarts = hg_rows_key_nodes(rows, &state->starts);
 	state->share = HG_WANTS_SHARE(rows, COL_SHARE);
 	rows->state = state;
 	rows->next = closure_next;

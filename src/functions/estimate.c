@@ -392,6 +392,9 @@ estimate_view(HgView *view, const HgRowsArgs *args, bool node_known,
 		case HG_ROWS_ROOTS:
 			take_census(view, &census);
 			return census.roots;
+		case HG_ROWS_TREE:
+			take_census(view, &census);
+			return census.nodes;
 		case HG_ROWS_CLOSURE:
 			take_census(view, &census);
 			return census.nodes * estimate_sample(view, args);

@@ -76,7 +76,13 @@ begin_source(HgRows *rows, const HgRowsArgs *args)
 			hg_rows_preorder_begin(rows);
 			break;
 		case HG_ROWS_CLOSURE:
-			hg_rows_closure_begin(rows);
+			if (args->key_column == 1)
+				hg_rows_closure_up_begin(rows);
+			else
+				hg_rows_closure_begin(rows);
+			break;
+		case HG_ROWS_TREE:
+			hg_rows_tree_begin(rows);
 			break;
 		case HG_ROWS_EXPLAIN:
 			hg_rows_explain_begin(rows);

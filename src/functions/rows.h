@@ -28,6 +28,7 @@ typedef enum HgRowsKind
 	HG_ROWS_PREORDER,
 	HG_ROWS_CLOSURE,
 	HG_ROWS_EXPLAIN,
+	HG_ROWS_TREE,
 	HG_ROWS_NKINDS
 } HgRowsKind;
 
@@ -54,6 +55,11 @@ typedef struct HgRowsArgs
 	bool		mode_null;
 	Datum		amount;			/* and a numeric */
 	bool		amount_null;
+	int			key_column;		/* only rows with one of the keys in this
+								 * result column; -1: all rows */
+	int			nkeys;
+	const Datum *keys;			/* int8 for either type of integers, else of
+								 * key_type; must live until the rows begin */
 } HgRowsArgs;
 
 typedef struct HgRows HgRows;
@@ -66,6 +72,9 @@ extern HgRowsKind hg_rows_kind(Oid funcid);
 
 /* Number of result columns. */
 extern int	hg_rows_columns(HgRowsKind kind);
+
+/* Can the source be asked for the rows with certain keys in this column? */
+extern bool hg_rows_has_keys(HgRowsKind kind, int column);
 
 /*
  * Decodes the SQL arguments in the order of the function's declaration;

@@ -28,8 +28,8 @@ struct HgRows
 	int			ncolumns;
 	bool		open;			/* is q open? */
 	bool		reset;			/* do rows take memory from row_mcxt? */
-	HgRowsArgs	args;			/* node, other and labels not to be used:
-								 * they live no longer than the call */
+	HgRowsArgs	args;			/* node, other, keys and labels not to be used
+								 * once it began: they live no longer */
 	MemoryContext mcxt;			/* lives as long as the source */
 	MemoryContext row_mcxt;		/* reset before each row */
 	HgKeyOut	out;
@@ -84,6 +84,12 @@ extern void hg_rows_common_begin(HgRows *rows);
 extern void hg_rows_preorder_begin(HgRows *rows);
 /* closure.c */
 extern void hg_rows_closure_begin(HgRows *rows);
+/* closure_up.c: the same for given descendants */
+extern void hg_rows_closure_up_begin(HgRows *rows);
+/* tree.c */
+extern void hg_rows_tree_begin(HgRows *rows);
+/* key_nodes.c: the nodes that args.keys name, each once, in rows->mcxt */
+extern uint32 hg_rows_key_nodes(const HgRows *rows, uint32 **nodes);
 /* rollup/explain.c */
 extern void hg_rows_explain_prepare(HgRows *rows, const HgRowsArgs *args);
 extern void hg_rows_explain_begin(HgRows *rows);

@@ -44,6 +44,7 @@ PG_FUNCTION_INFO_V1(hgraph_common_ancestors);
 PG_FUNCTION_INFO_V1(hgraph_preorder);
 PG_FUNCTION_INFO_V1(hgraph_closure);
 PG_FUNCTION_INFO_V1(hgraph_explain_rollup);
+PG_FUNCTION_INFO_V1(hgraph_tree);
 
 /*
  * close_rows ends an execution.
@@ -287,4 +288,14 @@ Datum
 hgraph_explain_rollup(PG_FUNCTION_ARGS)
 {
 	return next_row(fcinfo, HG_ROWS_EXPLAIN);
+}
+
+/*
+ * hgraph_tree: tree(graph, as_of, labels) returns
+ * (node, parent, level, path, children, parents)
+ */
+Datum
+hgraph_tree(PG_FUNCTION_ARGS)
+{
+	return next_row(fcinfo, HG_ROWS_TREE);
 }

@@ -358,6 +358,28 @@ extern bool hg_reaches_up(HgView *view, uint32_t from, uint32_t to,
 extern void hg_shares(HgView *view, HgReach *r, HgDir dir,
 					  uint32_t max_depth, double *share, bool *stated);
 
+/* ---- between.c: shares of one node for its ancestors ---- */
+
+typedef struct HgBetween HgBetween;
+
+/*
+ * For a reach upward from a node, without a depth limit: what hg_shares says
+ * of the node going down from the reach's node number "above", to the last
+ * bit.  Everything is allocated in the reach's arena.
+ */
+extern HgBetween *hg_between_begin(HgView *view, HgReach *up);
+extern bool hg_between_share(HgBetween *b, uint32_t above, uint32_t max_depth,
+							 double *share);
+extern void hg_between_end(HgBetween *b);
+
+/* ---- trunk.c: a tree, in a graph whose keys are integers ---- */
+
+/*
+ * The parent under which a node is listed once; HG_NONE at the top.  primary:
+ * does the caller know about primary parents?
+ */
+extern uint32_t hg_trunk(const HgView *view, bool primary, uint32_t node);
+
 /* ---- neighbours.c: the distinct neighbours of one node ---- */
 
 typedef struct HgNeighbour

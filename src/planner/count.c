@@ -24,7 +24,6 @@
 #include "parser/parsetree.h"
 #include "utils/fmgroids.h"
 
-#include "functions/rows.h"
 #include "planner/planner.h"
 
 static void add_count_paths(PlannerInfo *root, UpperRelationKind stage,

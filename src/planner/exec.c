@@ -10,12 +10,14 @@
 #include "access/htup_details.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
 #include "commands/explain.h"
 #include "executor/executor.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "utils/acl.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -23,7 +25,6 @@
 #include "utils/snapmgr.h"
 
 #include "compat.h"
-#include "functions/rows.h"
 #include "planner/planner.h"
 
 typedef struct HierarchyScanState
@@ -45,6 +46,11 @@ typedef struct HierarchyScanState
 	Oid		   *arg_types;
 	HgRowsArgs	args;
 	bool		args_valid;		/* args holds for the current parameters */
+	Expr	   *key_clause;		/* that gives the nodes to go from, or NULL */
+	ExprState  *key;			/* those nodes */
+	Oid			key_type;		/* their type, as the clause has it */
+	bool		key_array;
+	ExprState  *key_qual;		/* the clause as a filter, once needed */
 	MemoryContext args_cxt;		/* what args points to */
 
 	HgRows	   *rows;			/* NULL: not open */
@@ -67,7 +73,10 @@ static TupleTableSlot *next_of_batch(HierarchyScanState *state,
 static TupleTableSlot *next_count(ScanState *ss);
 static bool start_rows(HierarchyScanState *state);
 static bool recheck_row(ScanState *ss, TupleTableSlot *slot);
+static bool recheck_key(ScanState *ss);
 static void eval_args(HierarchyScanState *state);
+static void init_key(HierarchyScanState *state, CustomScan *cscan);
+static void eval_key(HierarchyScanState *state);
 static void open_rows(HierarchyScanState *state);
 static void close_rows(HierarchyScanState *state);
 static void fill_whole_row(HierarchyScanState *state, TupleTableSlot *slot);
@@ -161,6 +170,7 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 		state->arg_types[i] = exprType((Node *) arg);
 		i++;
 	}
+	init_key(state, cscan);
 
 	state->args_cxt = AllocSetContextCreate(estate->es_query_cxt,
 											HG_SCAN_NAME " arguments",
@@ -168,6 +178,30 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 	state->rows_cxt = AllocSetContextCreate(estate->es_query_cxt,
 											HG_SCAN_NAME " rows",
 											ALLOCSET_DEFAULT_SIZES);
+}
+
+/*
+ * init_key prepares the key of a scan that goes from given nodes.
+ */
+static void
+init_key(HierarchyScanState *state, CustomScan *cscan)
+{
+	Node	   *key;
+
+	if (list_length(cscan->custom_exprs) < 2)
+		return;
+	state->key_clause = lsecond(cscan->custom_exprs);
+	state->key_array = IsA(state->key_clause, ScalarArrayOpExpr);
+	key = list_nth(state->key_array ?
+				   castNode(ScalarArrayOpExpr, state->key_clause)->args :
+				   castNode(OpExpr, state->key_clause)->args,
+				   intVal(lthird(cscan->custom_private)));
+	while (IsA(key, RelabelType))
+		key = (Node *) ((RelabelType *) key)->arg;
+	state->key_type = getBaseType(state->key_array ?
+								  get_base_element_type(exprType(key)) :
+								  exprType(key));
+	state->key = ExecInitExpr((Expr *) key, &state->css.ss.ps);
 }
 
 /*
@@ -345,11 +379,34 @@ recheck_row(ScanState *ss, TupleTableSlot *slot)
 		TupIsNull(slot))
 		return false;
 	fill_whole_row(state, slot);
-	return true;
+	return recheck_key(ss);
 }
 
 /*
- * eval_args evaluates the function's arguments.
+ * recheck_key tells whether the row in the scan slot is one of those that the
+ * scan would go to.
+ */
+static bool
+recheck_key(ScanState *ss)
+{
+	HierarchyScanState *state = (HierarchyScanState *) ss;
+	ExprContext *econtext = ss->ps.ps_ExprContext;
+
+	if (state->key_clause == NULL)
+		return true;
+	if (state->key_qual == NULL)
+	{
+		MemoryContext oldcxt = MemoryContextSwitchTo(ss->ps.state->es_query_cxt);
+
+		state->key_qual = ExecInitQual(list_make1(state->key_clause), &ss->ps);
+		MemoryContextSwitchTo(oldcxt);
+	}
+	econtext->ecxt_scantuple = ss->ss_ScanTupleSlot;
+	return ExecQual(state->key_qual, econtext);
+}
+
+/*
+ * eval_args evaluates the function's arguments, and the key.
  */
 static void
 eval_args(HierarchyScanState *state)
@@ -369,9 +426,69 @@ eval_args(HierarchyScanState *state)
 		values[i] = ExecEvalExpr(state->arg_exprs[i], econtext, &nulls[i]);
 	hg_rows_args(state->kind, state->nargs, values, nulls, state->arg_types,
 				 &state->args);
+	if (state->key_clause != NULL)
+		eval_key(state);
 
 	MemoryContextSwitchTo(oldcxt);
 	state->args_valid = true;
+}
+
+/*
+ * key_datum is a key as row sources take it.
+ */
+static Datum
+key_datum(HierarchyScanState *state, Datum value)
+{
+	switch (state->key_type)
+	{
+		case INT2OID:
+			return Int64GetDatum(DatumGetInt16(value));
+		case INT4OID:
+			return Int64GetDatum(DatumGetInt32(value));
+		default:
+			return value;
+	}
+}
+
+/*
+ * eval_key evaluates the key; nothing is equal to NULL.
+ */
+static void
+eval_key(HierarchyScanState *state)
+{
+	CustomScan *cscan = (CustomScan *) state->css.ss.ps.plan;
+	HgRowsArgs *args = &state->args;
+	bool		isnull;
+	Datum		value = ExecEvalExpr(state->key, state->css.ss.ps.ps_ExprContext,
+									 &isnull);
+	Datum	   *keys = &value;
+	bool	   *nulls = &isnull;
+	int			n = 1;
+	int			nkeys = 0;
+	Datum	   *result;
+
+	if (state->key_array && isnull)
+		n = 0;
+	else if (state->key_array)
+	{
+		ArrayType  *array = DatumGetArrayTypeP(value);
+		int16		typlen;
+		bool		typbyval;
+		char		typalign;
+
+		get_typlenbyvalalign(ARR_ELEMTYPE(array), &typlen, &typbyval, &typalign);
+		deconstruct_array(array, ARR_ELEMTYPE(array), typlen, typbyval, typalign,
+						  &keys, &nulls, &n);
+	}
+	result = palloc(Max(n, 1) * sizeof(Datum));
+	for (int i = 0; i < n; i++)
+	{
+		if (!nulls[i])
+			result[nkeys++] = key_datum(state, keys[i]);
+	}
+	args->key_column = intVal(lsecond(cscan->custom_private));
+	args->nkeys = nkeys;
+	args->keys = result;
 }
 
 /*
@@ -513,6 +630,16 @@ explain_scan(CustomScanState *node, List *ancestors, ExplainState *es)
 														   name) : name,
 								es);
 	}
+
+	if (state->key_clause != NULL)
+		ExplainPropertyText("Key",
+							deparse_expression((Node *) state->key_clause,
+											   set_deparse_context_plan(es->deparse_cxt,
+																		node->ss.ps.plan,
+																		ancestors),
+											   list_length(es->rtable) > 1 || es->verbose,
+											   false),
+							es);
 
 	if (es->verbose)
 	{

@@ -20,7 +20,7 @@
  * the core.
  *
  * Whatever could make a difference to the function scan that a user might
- * notice leaves the call to the function scan: see call_to_scan.
+ * notice leaves the call to the function scan: see hg_call_to_scan.
  *
  *-------------------------------------------------------------------------
  */
@@ -43,19 +43,10 @@
 #include "utils/syscache.h"
 
 #include "compat.h"
-#include "functions/rows.h"
 #include "planner/planner.h"
-
-/*
- * Opening a graph that is in memory, and reaching one node, in units of
- * cpu_operator_cost.
- */
-#define OPEN_COST	100
-#define REACH_COST	1
 
 static void add_scan_paths(PlannerInfo *root, RelOptInfo *rel, Index rti,
 						   RangeTblEntry *rte);
-static FuncExpr *call_to_scan(RangeTblEntry *rte, HgRowsKind *kind);
 static bool function_is_plain(Oid funcid);
 static Path *find_function_scan(RelOptInfo *rel);
 static List *rows_pathkeys(PlannerInfo *root, RelOptInfo *rel,
@@ -85,6 +76,7 @@ hg_planner_init(void)
 	prev_set_rel_pathlist_hook = set_rel_pathlist_hook;
 	set_rel_pathlist_hook = add_scan_paths;
 	hg_count_init();
+	hg_keys_init();
 }
 
 /*
@@ -109,7 +101,7 @@ add_scan_paths(PlannerInfo *root, RelOptInfo *rel, Index rti,
 
 	if (rte->rtekind != RTE_FUNCTION || IS_DUMMY_REL(rel))
 		return;
-	call = call_to_scan(rte, &kind);
+	call = hg_call_to_scan(rte, &kind);
 	if (call == NULL)
 		return;
 	function_scan = find_function_scan(rel);
@@ -117,10 +109,11 @@ add_scan_paths(PlannerInfo *root, RelOptInfo *rel, Index rti,
 		return;
 
 	/* The walks that return each node once reach all of them at the start. */
-	startup = OPEN_COST * cpu_operator_cost;
+	startup = HG_OPEN_COST * cpu_operator_cost;
 	if (kind != HG_ROWS_PATHS && kind != HG_ROWS_PREORDER &&
-		kind != HG_ROWS_CLOSURE && kind != HG_ROWS_EXPLAIN)
-		startup += REACH_COST * cpu_operator_cost * rel->tuples;
+		kind != HG_ROWS_CLOSURE && kind != HG_ROWS_EXPLAIN &&
+		kind != HG_ROWS_TREE)
+		startup += HG_REACH_COST * cpu_operator_cost * rel->tuples;
 
 	path = makeNode(CustomPath);
 	path->path.pathtype = T_CustomScan;
@@ -139,14 +132,15 @@ add_scan_paths(PlannerInfo *root, RelOptInfo *rel, Index rti,
 
 	rel->pathlist = list_delete_ptr(rel->pathlist, function_scan);
 	add_path(rel, (Path *) path);
+	hg_add_key_paths(root, rel, kind, call, &path_methods);
 }
 
 /*
- * call_to_scan returns the call that a range table entry consists of if it
+ * hg_call_to_scan returns the call that a range table entry consists of if it
  * can run as our scan, and its kind; else NULL.
  */
-static FuncExpr *
-call_to_scan(RangeTblEntry *rte, HgRowsKind *kind)
+FuncExpr *
+hg_call_to_scan(RangeTblEntry *rte, HgRowsKind *kind)
 {
 	RangeTblFunction *rtfunc;
 	FuncExpr   *call;
@@ -264,18 +258,29 @@ plan_scan(PlannerInfo *root, RelOptInfo *rel, CustomPath *best_path,
 {
 	RangeTblEntry *rte = planner_rt_fetch(rel->relid, root);
 	HgRowsKind	kind;
-	FuncExpr   *call = call_to_scan(rte, &kind);
+	FuncExpr   *call = hg_call_to_scan(rte, &kind);
 	CustomScan *cscan = makeNode(CustomScan);
+	List	   *filter;
+	Expr	   *key = hg_key_clause(best_path, clauses, &filter);
 
 	Assert(call != NULL && custom_plans == NIL);
 
-	clauses = extract_actual_clauses(clauses, false);
+	filter = extract_actual_clauses(filter, false);
+	clauses = key ? lcons(key, list_copy(filter)) : filter;
 	cscan->scan.plan.targetlist = tlist;
-	cscan->scan.plan.qual = clauses;
+	cscan->scan.plan.qual = filter;
 	cscan->scan.scanrelid = 0;
 	cscan->flags = best_path->flags;
 	cscan->custom_exprs = list_make1(call);
 	cscan->custom_private = list_make1(makeInteger(kind));
+	if (key)
+	{
+		cscan->custom_exprs = lappend(cscan->custom_exprs, key);
+		cscan->custom_private = lappend(cscan->custom_private,
+										linitial(best_path->custom_private));
+		cscan->custom_private = lappend(cscan->custom_private,
+										lsecond(best_path->custom_private));
+	}
 	cscan->custom_scan_tlist = scan_columns(root, rel, tlist, clauses);
 	cscan->methods = &hg_scan_methods;
 

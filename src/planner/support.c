@@ -23,7 +23,7 @@
 #include "utils/selfuncs.h"
 #include "utils/snapmgr.h"
 
-#include "functions/rows.h"
+#include "planner/planner.h"
 
 /* Positions of the arguments that every function has in the same place. */
 #define ARG_GRAPH		0
@@ -118,7 +118,8 @@ rows_estimate(PlannerInfo *root, Oid funcid, Node *node, double *rows)
 
 	hg_rows_args(kind, known.n, known.value, known.isnull, known.type, &args);
 	args.is_null = false;
-	if (kind != HG_ROWS_ROOTS && kind != HG_ROWS_CLOSURE)
+	if (kind != HG_ROWS_ROOTS && kind != HG_ROWS_CLOSURE &&
+		kind != HG_ROWS_TREE)
 	{
 		node_known = known.known[ARG_NODE];
 		args.is_null = node_known && known.isnull[ARG_NODE] &&
@@ -145,6 +146,22 @@ rows_estimate(PlannerInfo *root, Oid funcid, Node *node, double *rows)
 		return false;
 	*rows = estimate;
 	return true;
+}
+
+/*
+ * hg_known_call tells what is known of a call, and the size of its graph.
+ */
+bool
+hg_known_call(PlannerInfo *root, FuncExpr *call, HgRowsArgs *args,
+			  double *nodes)
+{
+	KnownArgs	known;
+
+	if (!known_args(root, call->funcid, call->args, &known))
+		return false;
+	hg_rows_args(hg_rows_kind(call->funcid), known.n, known.value,
+				 known.isnull, known.type, args);
+	return graph_size(args->graph, nodes);
 }
 
 /*

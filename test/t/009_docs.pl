@@ -148,6 +148,8 @@ check('README.md');
 check('doc/directory.md', 'doc/security.md');
 check('doc/reference.md');
 check('doc/rollup.md', 'doc/bi.md');
+check('doc/loading.md');
+check('doc/matching.md');
 
 is(server_died($node), '', 'no process died');
 done_testing();

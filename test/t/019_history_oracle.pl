@@ -105,6 +105,12 @@ BEGIN
 		n := add_entity('a', 'N' || nextval('entity_entity_id_seq'), 'New one', identifiers => jsonb_build_object('X', 'n' || random()));
 		PERFORM assign('free', n, p);
 		RETURN 'new entity';
+	WHEN k = 19 AND random() < 0.7 THEN
+		n := floor(random() * 3);
+		UPDATE relationship SET parent_id = CASE WHEN n <> 1 THEN p ELSE parent_id END,
+			child_id = CASE WHEN n <> 0 THEN c ELSE child_id END
+			WHERE hierarchy_id = r.hierarchy_id AND child_id = r.child_id AND parent_id = r.parent_id AND valid = r.valid;
+		RETURN 'update of ends';
 	ELSE
 		UPDATE relationship SET valid = any_days() WHERE hierarchy_id = r.hierarchy_id AND child_id = r.child_id
 			AND parent_id = r.parent_id AND valid = r.valid;
@@ -207,6 +213,10 @@ is($s->query(<<'SQL'), '0', 'stories are complete');
 SELECT count(*) FROM change_log c
 WHERE c.table_name IN ('entity', 'identifier') AND NOT EXISTS (SELECT FROM history(c.entity_id) h WHERE h.change_id = c.change_id)
 SQL
+my $missed = 'SELECT count(*) FROM entity e CROSS JOIN LATERAL (
+	SELECT c.change_id FROM change_log c WHERE e.entity_id IN (c.entity_id, c.parent_id)
+	EXCEPT SELECT x.change_id FROM entity_changes(e.entity_id) x) v';
+is($s->query($missed), '0', 'changes of relationships are found from the parent');
 is($s->query("SELECT count(*) FROM entity e, history(e.entity_id) h WHERE h.event IS NULL OR h.event = ''"), '0', 'every line says something');
 
 # The log into another database
@@ -267,6 +277,8 @@ SELECT count(*) FROM (
 	FROM step s, hierarchy h WHERE s.n % 10 = 0) v
 WHERE known IS DISTINCT FROM was
 SQL
+
+is($s->query($missed), '0', 'found from the parent, still');
 
 $s->quit;
 is(server_died($node), '', 'the server lives');

@@ -1,0 +1,234 @@
+-- Loading lists again and again: modes, several sources, identifiers, rights
+-- In a database of its own: numbers of batches and entities are shown.
+\set database :DBNAME
+CREATE DATABASE regress_load_modes TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C';
+\c regress_load_modes
+\set VERBOSITY terse
+\set SHOW_CONTEXT never
+SET datestyle = iso;
+SET client_min_messages = warning;
+CREATE EXTENSION hierarchy;
+SET search_path = hierarchy, public;
+
+INSERT INTO entity_type (entity_type) VALUES ('account'), ('org');
+SELECT create_hierarchy('sales', max_parents => 1) \g /dev/null
+SELECT create_hierarchy('many', share_mode => 'full') \g /dev/null
+
+CREATE FUNCTION stage(batch bigint, "rows" jsonb) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE format('TRUNCATE hierarchy.load_stage_%s', batch);
+	EXECUTE (SELECT format('INSERT INTO hierarchy.load_stage_%s (_line, %s) SELECT n + 1, %s FROM jsonb_array_elements($1) WITH ORDINALITY r (v, n) ORDER BY n',
+			batch, string_agg(format('%I', c), ', ' ORDER BY o), string_agg(format('v->>%s', o - 1), ', ' ORDER BY o))
+		FROM load_batch b, unnest(b.columns) WITH ORDINALITY u (c, o) WHERE b.batch_id = batch)
+	USING "rows";
+END
+$$;
+CREATE VIEW parents AS
+SELECT h.name AS hierarchy, c.code AS child, p.code AS parent, r.share, r.is_primary, r.valid
+FROM relationship r JOIN hierarchy h USING (hierarchy_id) JOIN entity c ON c.entity_id = r.child_id JOIN entity p ON p.entity_id = r.parent_id
+ORDER BY 1, c.code COLLATE "C", r.valid, p.code COLLATE "C";
+CREATE VIEW entities AS
+SELECT code, name, status, attributes FROM entity ORDER BY code COLLATE "C";
+CREATE FUNCTION figures(OUT text) LANGUAGE sql AS $$
+	SELECT concat_ws(' ', (SELECT count(*) FROM entity), (SELECT count(*) FROM relationship), (SELECT count(*) FROM change_log))
+$$;
+
+-- Full snapshots: what the source no longer lists ends, and nothing else
+
+SELECT new_load_batch('erp', '{code,name,parent}') AS erp, new_load_batch('crm', '{code,name,parent}') AS crm \gset
+\set m '{"entity_type": {"value": "org"}, "code": "code", "name": "name", "parent.code": "parent"}'
+SELECT stage(:erp, '[["T", "Top", ""], ["A", "a", "T"], ["B", "b", "T"], ["C", "c", "A"], ["D", "d", "A"]]') \g /dev/null
+SELECT stage(:crm, '[["B", "b", "T"], ["E", "e", "T"]]') \g /dev/null
+SELECT rows, inserted, entities_added, relationships_added FROM load(:erp, :'m', 'sales', 'full_snapshot', effective => '2024-01-01');
+SELECT rows, inserted, updated, unchanged, entities_added, relationships_added FROM load(:crm, :'m', 'sales', 'full_snapshot', effective => '2024-01-01');
+SELECT add_entity('org', 'H', 'by hand') \g /dev/null
+SELECT assign('sales', entity_id('org', 'H'), entity_id('org', 'D')) \g /dev/null
+-- B, C and D are gone; crm still lists B; D has a child by hand
+SELECT stage(:erp, '[["T", "Top", ""], ["A", "a", "T"]]') \g /dev/null
+SELECT rows, unchanged, relationships_ended, entities_deactivated FROM load(:erp, :'m', 'sales', 'full_snapshot', dry_run => true, effective => '2024-07-01');
+SELECT figures();
+SET client_min_messages = notice;
+\set VERBOSITY default
+SELECT rows, unchanged, relationships_ended, entities_deactivated FROM load(:erp, :'m', 'sales', 'full_snapshot', effective => '2024-07-01');
+\set VERBOSITY terse
+SET client_min_messages = warning;
+SELECT * FROM parents;
+SELECT * FROM entities;
+SELECT figures();
+SELECT rows, unchanged, relationships_ended, entities_deactivated FROM load(:erp, :'m', 'sales', 'upsert', effective => '2024-07-01');
+SELECT figures();
+-- it comes back
+SELECT stage(:erp, '[["T", "Top", ""], ["A", "a", "T"], ["C", "c", "A"]]') \g /dev/null
+SELECT rows, updated, unchanged, entities_changed, relationships_added FROM load(:erp, :'m', 'sales', 'full_snapshot', effective => '2024-08-01');
+SELECT * FROM parents WHERE child = 'C';
+SELECT * FROM entities WHERE code = 'C';
+-- a row that cannot be read ends nothing that it mentions
+SELECT stage(:erp, '[["T", "Top", ""], ["A", "a", "T"]]') \g /dev/null
+INSERT INTO load_stage_:erp (_line, _raw, _fault) VALUES (4, 'C,"c,A', 'wrong_width');
+SELECT rows, rejected, relationships_ended, entities_deactivated FROM load(:erp, :'m', 'sales', 'full_snapshot', effective => '2024-08-01');
+
+-- insert_only leaves alone what there is
+
+SELECT stage(:crm, '[["A", "another name", "E"], ["F", "f", "A"]]') \g /dev/null
+SELECT rows, inserted, updated, unchanged FROM load(:crm, :'m', 'sales', 'insert_only');
+SELECT line, result FROM load_rows(:crm);
+SELECT name FROM entity WHERE code = 'A';
+
+-- Several parents: added, or replaced where the mapping says so
+
+SELECT new_load_batch('owners', '{child,parent,share,prime,from,to}') AS owners \gset
+\set m2 '{"entity_type": {"value": "org"}, "code": "child", "parent.type": {"value": "org"}, "parent.code": "parent", "share": {"column": "share", "percent": true}, "is_primary": {"column": "prime", "map": {"P": "yes"}}, "valid_from": {"column": "from", "format": "DD.MM.YYYY", "null": ["-"]}, "valid_to": {"column": "to", "format": "DD.MM.YYYY", "inclusive": true}}'
+SELECT stage(:owners, '[["A", "T", "60", "", "01.02.2020", ""], ["A", "E", "25%", "P", "", ""], ["B", "T", "12.5", "", "-", "31.12.2030"]]') \g /dev/null
+SELECT rows, inserted, updated FROM load(:owners, :'m2', 'many');
+SELECT * FROM parents WHERE hierarchy = 'many';
+SELECT figures();
+SELECT rows, unchanged FROM load(:owners, :'m2', 'many');
+SELECT figures();
+SELECT stage(:owners, '[["A", "F", "15", "", "", ""], ["B", "T", "50", "", "", ""]]') \g /dev/null
+SELECT rows, inserted, updated, relationships_added, relationships_changed, relationships_ended FROM load(:owners, :'m2', 'many', dry_run => true);
+SELECT rows, inserted, updated, relationships_added, relationships_changed, relationships_ended
+FROM load(:owners, jsonb_set(:'m2', '{parents}', '"replace"'), 'many', effective => '2025-01-01');
+SELECT * FROM parents WHERE hierarchy = 'many';
+
+-- Survivorship: the most trusted source, among equals the last one that changed its mind
+
+SELECT new_load_batch('low', '{code,name,city,zip}') AS low, new_load_batch('high', '{code,name,city,zip}') AS high \gset
+UPDATE load_source SET trust = 80 WHERE source = 'high';
+\set m3 '{"entity_type": {"value": "org"}, "code": "code", "name": "name", "attribute.city": "city", "postcode": {"column": "zip", "pad": 5}}'
+SELECT stage(:low, '[["S", "name of low", "Oslo", "0123"]]'), stage(:high, '[["S", "name of high", "", ""]]') \g /dev/null
+SELECT inserted, updated FROM load(:low, :'m3');
+SELECT inserted, updated FROM load(:high, :'m3');
+SELECT * FROM entities WHERE code = 'S';
+-- low changes: its name does not show, its city does; nothing is erased by what is empty
+SELECT stage(:low, '[["S", "new name of low", "Bergen", ""]]') \g /dev/null
+SELECT inserted, updated, unchanged FROM load(:low, :'m3');
+SELECT * FROM entities WHERE code = 'S';
+SELECT field, value, source, trust, survives FROM entity_values(entity_id('org', 'S'));
+-- set by hand: stays until the source says something new
+UPDATE entity SET name = 'by hand' WHERE code = 'S';
+SELECT unchanged FROM load(:high, :'m3');
+SELECT name FROM entity WHERE code = 'S';
+UPDATE load_stage_:high SET name = 'newest name of high';
+SELECT updated FROM load(:high, :'m3');
+SELECT name FROM entity WHERE code = 'S';
+
+-- Identifiers: found by them, added, taken; codes of the source are remembered
+
+SELECT new_load_batch('npi list', '{id,npi,name,boss}') AS npi \gset
+\set m4 '{"entity_type": {"value": "account"}, "code": "id", "identifier.NPI": "npi", "name": "name", "parent.NPI": "boss"}'
+SELECT add_entity('account', 'K1', 'Known', identifiers => '{"NPI": "1234567893"}'), add_entity('account', 'K2', 'Known, too') \g /dev/null
+SELECT stage(:npi, '[["X1", "1234567893", "Known by its number", ""], ["K2", "1003000126", "Known, too", ""], ["", "1003000126", "Known, too", "1234567893"],
+	["X3", "", "Third", "1003000126"], ["", "1003000134", "no such number", ""], ["X4", "1003000142", "Fourth", "1003000134"]]') \g /dev/null
+SELECT rows, inserted, updated, unchanged, rejected, matched, entities_changed FROM load(:npi, :'m4', 'many');
+SELECT line, result, reasons, raw FROM load_rows(:npi);
+SELECT e.code, e.name, i.value FROM entity e LEFT JOIN identifier i USING (entity_id) WHERE entity_type = 'account' ORDER BY e.code;
+SELECT * FROM parents WHERE child IN ('K2', 'X3');
+SELECT s.record, e.code FROM entity_source s JOIN entity e USING (entity_id) WHERE s.record IS NOT NULL;
+SELECT figures();
+SELECT rows, unchanged, rejected, matched FROM load(:npi, :'m4', 'many');
+SELECT figures();
+SELECT stage(:npi, '[["X1", "", "Known by its number", ""], ["X9", "1234567893", "the number of X1", ""]]') \g /dev/null
+SELECT rows, unchanged, rejected, matched FROM load(:npi, :'m4', 'many');
+-- merged: the survivor
+SELECT merge_entity(entity_id('account', 'X3'), entity_id('account', 'K2'));
+SELECT stage(:npi, '[["X3", "", "Third", ""], ["K2", "", "Known, too", ""]]') \g /dev/null
+SELECT rows, unchanged, updated, rejected FROM load(:npi, :'m4', 'many');
+SELECT line, result, entity_id = entity_id('account', 'K2') AS survivor FROM load_rows(:npi);
+
+-- Rows that fail only when they are written are found, and the others loaded
+
+CREATE FUNCTION no_x() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF NEW.name LIKE 'x%' THEN
+		RAISE EXCEPTION 'no names with x';
+	END IF;
+	RETURN NEW;
+END
+$$;
+CREATE TRIGGER no_x BEFORE INSERT OR UPDATE ON entity FOR EACH ROW EXECUTE FUNCTION no_x();
+ALTER TABLE relationship_1 ADD CONSTRAINT no_j CHECK (attributes->>'j' IS NULL);
+SELECT new_load_batch('fails', '{code,name,parent,j}') AS fails \gset
+\set m5 '{"entity_type": {"value": "org"}, "code": "code", "name": "name", "parent.code": "parent", "relationship.j": "j"}'
+SELECT stage(:fails, '[["J1", "one", "A", ""], ["J2", "xtwo", "A", ""], ["J3", "three", "J2", ""], ["J4", "four", "J1", "j"], ["J5", "five", "J4", ""], ["J6", "six", "J1", ""]]') \g /dev/null
+SELECT rows, inserted, rejected FROM load(:fails, :'m5', 'sales');
+SELECT line, result, reasons FROM load_rows(:fails);
+SELECT line, messages FROM load_reject WHERE batch_id = :fails ORDER BY line;
+DROP TRIGGER no_x ON entity;
+ALTER TABLE relationship_1 DROP CONSTRAINT no_j;
+
+-- Odd files
+
+SELECT new_load_batch('odd', ARRAY['a "b"', 'select', 'ü;x', ' ', 'e%s|f']);
+SELECT new_load_batch('odd', ARRAY['a "b"', 'select', 'ü;x', 'e%s|f']) AS odd \gset
+SELECT rows, inserted, rejected FROM load(:odd, '{"entity_type": {"value": "org"}, "code": "select"}');
+SELECT stage(:odd, '[["it''s", " 001 ", "ÅÄ\u00a0", "%s"], [null, "\u00a0", "x", "|"], ["", "002", "(\"quoted\", text)\nand a new line", "\\"]]') \g /dev/null
+SELECT rows, inserted, rejected FROM load(:odd, '{"entity_type": {"value": "org"}, "code": "select", "name": {"columns": ["a \"b\"", "ü;x"], "separator": " / "}, "attributes": "*"}');
+SELECT * FROM entities WHERE code ~ '^00';
+SELECT line, raw, reasons FROM load_reject WHERE batch_id = :odd;
+SELECT load_date(d, f) FROM (VALUES ('2024-02-29', NULL), ('2023-02-29', NULL), ('2024-1-5', NULL), ('2024-01-05T10:00:00Z', NULL), ('20240105', 'YYYYMMDD'), ('1/5/24', 'MM/DD/YY'),
+	('5 January 2024', 'DD Month YYYY'), ('05-Jan-2024', 'DD-MON-YYYY'), ('31.12.99', 'DD.MM.YY'), ('2024-01-05 x', NULL), ('', NULL), ('00.00.0000', 'DD.MM.YYYY')) v (d, f);
+SELECT n, load_number(n), load_share(n, false), load_share(n, true) FROM unnest('{1,-1.50,+.5,1e3,1e999,.,1.2.3,NaN,0x1,"1 000",50%}'::text[]) n;
+SELECT b, load_boolean(b) FROM unnest('{Y,no,TRUE,0,on,2}'::text[]) b;
+
+-- Rights of an ordinary role
+
+CREATE ROLE regress_loader;
+CREATE ROLE regress_other;
+GRANT SELECT ON ALL TABLES IN SCHEMA hierarchy TO regress_loader, regress_other;
+GRANT SELECT ON parents, entities TO regress_loader;
+SET ROLE regress_loader;
+SELECT new_load_batch('mine', '{code}');
+RESET ROLE;
+GRANT INSERT, UPDATE ON load_source, load_batch, entity TO regress_loader;
+GRANT INSERT, UPDATE, DELETE ON load_reject, entity_source, relationship_source, identifier, relationship TO regress_loader;
+REVOKE INSERT, UPDATE ON entity FROM regress_loader;
+SET ROLE regress_loader;
+SELECT new_load_batch('mine', '{code,name,parent}') AS mine \gset
+SELECT make_load_tables(:mine, '{code,name,parent}', 'postgres');
+INSERT INTO load_stage_:mine (code, name, parent) VALUES ('R1', 'mine', 'A');
+SELECT load(:mine, :'m', 'sales');
+RESET ROLE;
+GRANT INSERT, UPDATE ON entity TO regress_loader;
+SET ROLE regress_loader;
+SELECT rows, inserted, rejected FROM load(:mine, :'m', 'sales');
+SELECT result FROM load_rows(:mine);
+RESET ROLE;
+SET ROLE regress_other;
+SELECT load(:mine, :'m', 'sales');
+SELECT drop_load_batch(:mine);
+SELECT count(*) FROM load_stage_:mine;
+RESET ROLE;
+SET ROLE regress_loader;
+SELECT drop_load_batch(:mine);
+SELECT load(:mine, :'m', 'sales');
+RESET ROLE;
+SELECT drop_load_batch(:odd, keep_rejects => false);
+SELECT count(*) FROM load_reject WHERE batch_id = :odd;
+SELECT to_regclass('load_stage_' || :odd), to_regclass('load_result_' || :odd);
+
+-- Row-level security: what is hidden is not told
+
+ALTER TABLE entity ENABLE ROW LEVEL SECURITY;
+ALTER TABLE relationship ENABLE ROW LEVEL SECURITY;
+CREATE POLICY seen ON entity TO regress_loader USING (code NOT LIKE 'H%') WITH CHECK (code NOT LIKE 'Z%');
+CREATE POLICY seen ON relationship TO regress_loader USING (true);
+SET ROLE regress_loader;
+SELECT new_load_batch('mine', '{code,name,parent}') AS mine \gset
+INSERT INTO load_stage_:mine (code, name, parent) VALUES ('R2', 'good', 'A'), ('H', 'hidden', 'A'), ('R3', 'under a hidden one', 'H'), ('Z1', 'not allowed', 'A'), ('R4', 'good', 'R2');
+SELECT rows, inserted, rejected FROM load(:mine, :'m', 'sales');
+SELECT line, result, reasons FROM load_rows(:mine);
+SELECT line, messages FROM load_reject WHERE batch_id = :mine ORDER BY line;
+RESET ROLE;
+DROP POLICY seen ON entity;
+DROP POLICY seen ON relationship;
+ALTER TABLE entity DISABLE ROW LEVEL SECURITY;
+ALTER TABLE relationship DISABLE ROW LEVEL SECURITY;
+DROP OWNED BY regress_loader, regress_other;
+DROP ROLE regress_loader, regress_other;
+SELECT * FROM check_hierarchy('sales');
+SELECT * FROM check_hierarchy('many');
+SELECT count(*) FROM pg_class WHERE relname ~ '^load_' AND relpersistence = 't';
+
+\c :database
+DROP DATABASE regress_load_modes;
