@@ -140,18 +140,32 @@ open_output(Output *o, const char *name)
 	o->name = name;
 	if (plain)
 	{
-		partial_name = x_sprintf("%s.part", name);
-		atexit(remove_partial);
-	}
-	o->file = fopen(plain ? partial_name : name, "w");
-	if (!o->file)
-	{
-		char	   *failed = partial_name;
-		int			error = errno;
+		char	   *target = realpath(name, NULL);
+		bool		exists = target != NULL;
+		int			fd;
 
-		partial_name = NULL;
-		die(EXIT_FILE, "could not open file \"%s\": %s", plain ? failed : name, strerror(error));
+		/* a link stays one, and the file keeps its mode */
+		o->name = exists ? target : name;
+		partial_name = x_sprintf("%s.XXXXXX", o->name);
+		fd = mkstemp(partial_name);
+		if (fd < 0)
+		{
+			int			error = errno;
+
+			partial_name = NULL;
+			die(EXIT_FILE, "could not open file \"%s\": %s", name, strerror(error));
+		}
+		atexit(remove_partial);
+		if (!exists)
+			umask(status.st_mode = umask(0));
+		if (fchmod(fd, exists ? status.st_mode & 0777 : 0666 & ~status.st_mode) != 0)
+			die(EXIT_FILE, "could not open file \"%s\": %s", name, strerror(errno));
+		o->file = fdopen(fd, "w");
 	}
+	else
+		o->file = fopen(name, "w");
+	if (!o->file)
+		die(EXIT_FILE, "could not open file \"%s\": %s", name, strerror(errno));
 }
 
 /*

@@ -17,6 +17,9 @@
 /* How much of the text is looked at for the delimiter. */
 #define SNIFF_BYTES (64 * 1024)
 
+/* As long as the name of a column can be. */
+#define NAME_BYTES 63
+
 /*
  * file_name is the part of a path behind the last slash.
  */
@@ -193,6 +196,75 @@ read_header(Source *source)
 }
 
 /*
+ * is_taken: has one of the columns from first to last the name?
+ */
+static bool
+is_taken(const Source *source, const char *name, int first, int last)
+{
+	int			i;
+
+	for (i = first; i <= last; i++)
+		if (strcmp(source->columns[i], name) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * usable_name makes a name of a header one that a column can have.
+ */
+static char *
+usable_name(const Source *source, int column)
+{
+	const char *name = source->columns[column];
+	char	   *base = name[0] == '\0' ? x_sprintf("column_%d", column + 1) :
+		name[0] == '_' ? x_sprintf("column%s", name) : x_strdup(name);
+	char	   *result;
+	int			n;
+
+	for (n = 1;; n++)
+	{
+		char	   *number = n > 1 ? x_sprintf("_%d", n) : x_strdup("");
+		size_t		length = strlen(base);
+
+		if (length > NAME_BYTES - strlen(number))
+		{
+			length = NAME_BYTES - strlen(number);
+			while (length > 0 && ((unsigned char) base[length] & 0xc0) == 0x80)
+				length--;
+		}
+		result = x_sprintf("%.*s%s", (int) length, base, number);
+		free(number);
+		/* a made-up name is not one of a column to come, either */
+		if (!is_taken(source, result, 0, column - 1) &&
+			(strcmp(result, name) == 0 || !is_taken(source, result, column + 1, source->n_columns - 1)))
+			break;
+		free(result);
+	}
+	free(base);
+	return result;
+}
+
+/*
+ * name_columns sees to it that each column of a header has a name of its own,
+ * and says which names it made up.
+ */
+static void
+name_columns(Source *source, bool quiet)
+{
+	int			i;
+
+	for (i = 0; i < source->n_columns; i++)
+	{
+		char	   *name = usable_name(source, i);
+
+		if (strcmp(name, source->columns[i]) != 0 && !quiet)
+			note_message("column %d, \"%s\", is called \"%s\"", i + 1, source->columns[i], name);
+		free(source->columns[i]);
+		source->columns[i] = name;
+	}
+}
+
+/*
  * source_open opens a file up to its first row.
  */
 void
@@ -236,7 +308,10 @@ source_open(Source *source, const char *path, const SourceOptions *options)
 		}
 	}
 	else
+	{
 		read_header(source);
+		name_columns(source, options->quiet);
+	}
 	source->pending = any && options->no_header;
 }
 

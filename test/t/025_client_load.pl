@@ -319,8 +319,8 @@ foreach my $case (
 	ok($code == 4 && $err =~ $pattern && $err =~ /nothing is left behind/, "refused: $name") or diag("$code $err");
 }
 foreach my $case (
-	[ 'column twice', "id,name,name\n1,2,3\n", 4, qr/column "name" appears twice/ ],
-	[ 'column without a name', "id,,name\n1,2,3\n", 4, qr/column 2 has no name/ ],
+	[ 'column twice, not the one meant', "id,name,name\n1,2,3\n", 4, qr/column 3, "name", is called "name_2"\n.*no column "note"/s ],
+	[ 'column without a name', "id,,name\n1,2,3\n", 4, qr/column 2, "", is called "column_2"\n/ ],
 	[ 'no header', '', 5, qr/is empty/ ],
 	[ 'unreadable header', "id,n\0me\n1,2\n", 5, qr/header of .* cannot be read/ ],
 	[ 'cut gzip', substr($packed, 0, 500), 5, qr/compressed data ends too early/ ],
@@ -331,6 +331,14 @@ foreach my $case (
 	($code, $out, $err) = load(file('bad.csv', $bytes), @map);
 	ok($code == $expected && $err =~ $pattern, "file: $name") or diag("$code $err");
 }
+# Headers that no table could have, of columns that are of use or not
+($code, $out, $err) = load(
+	file('names.csv', "id,name,_,,name," . ("\xc3\xa9" x 40) . ",name_2,note\ncols,n1,u,e,n2,long,n3,x\n"),
+	@map, '--map', 'name_3=attribute.second', '--map', 'column_=attribute.under', '--map', 'column_4=attribute.empty',
+	'--map', ("\xc3\xa9" x 31) . '=attribute.long', '--map', 'name_2=attribute.third');
+is($code, 0, 'strange names of columns') or diag($err);
+is($s->query(q{SELECT name || ' ' || (attributes->>'second') || ' ' || (attributes->>'third') || ' ' || (attributes->>'under') || ' ' ||
+	(attributes->>'empty') || ' ' || (attributes->>'long') FROM hierarchy.entity WHERE code = 'cols'}), 'n1 n2 n3 u e long', 'are made usable');
 ($code, $out, $err) = load("$dir/missing.csv", @map);
 ok($code == 5 && $err =~ /missing\.csv.*No such file/, 'file: missing');
 ($code, $out, $err) = load($dir, @map);
