@@ -5996,6 +5996,24 @@ AS 'MODULE_PATHNAME', 'hgraph_load_end';
 COMMENT ON FUNCTION @extschema@.load_end() IS
 'ends the report of a load; internal';
 
+CREATE FUNCTION @extschema@.load_step_again() RETURNS void
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'hgraph_load_step_again';
+COMMENT ON FUNCTION @extschema@.load_step_again() IS
+'reports the step at hand again, after a command with a report of its own; internal';
+
+CREATE FUNCTION @extschema@.load_analyze(tables text) RETURNS void
+LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+BEGIN
+	EXECUTE 'ANALYZE ' || tables;
+	PERFORM load_step_again();
+END
+$$;
+COMMENT ON FUNCTION @extschema@.load_analyze(text) IS
+'analyzes temporary tables of a load; internal';
+
 CREATE FUNCTION @extschema@.load_lock(source text, hierarchy_id integer, for_change boolean) RETURNS void
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'hgraph_load_lock';
@@ -6382,7 +6400,7 @@ DECLARE
 BEGIN
 	FOREACH name IN ARRAY ARRAY['load_line', 'load_fault', 'load_entity', 'load_twin', 'load_id', 'load_value', 'load_parent',
 		'load_parent_id', 'load_pair', 'load_old', 'load_gone', 'load_want', 'load_change', 'load_bad', 'load_unlisted', 'load_lost', 'load_kept', 'load_several', 'load_ring', 'load_touched', 'load_mixed',
-		'load_key', 'load_group', 'load_said', 'load_aside', 'load_extra']
+		'load_key', 'load_group', 'load_said', 'load_aside', 'load_extra', 'load_spared', 'load_ending']
 	LOOP
 		IF to_regclass('pg_temp.' || name) IS NOT NULL THEN
 			EXECUTE 'DROP TABLE pg_temp.' || name;
@@ -6568,12 +6586,12 @@ BEGIN
 		coalesce(col->>'influence_level', 'NULL::numeric'), load_object(rattrs), coalesce(col->>'valid_from', 'NULL::date'),
 		coalesce(col->>'valid_to', 'NULL::date'), array_to_string(faults, ', '), array_to_string(faults, ', '), inner_list, stage)
 	USING types, rtypes;
-	ANALYZE load_line;
+	PERFORM load_analyze('load_line');
 
 	CREATE TEMP TABLE load_fault (line bigint NOT NULL, reason text NOT NULL, message text NOT NULL) ON COMMIT DROP;
 	INSERT INTO load_fault
 	SELECT l.line, split_part(x, '|', 1), substr(x, strpos(x, '|') + 1) FROM load_line l, unnest(l.faults) x WHERE l.faults IS NOT NULL;
-	ANALYZE load_fault;
+	PERFORM load_analyze('load_fault');
 END
 $$;
 COMMENT ON FUNCTION @extschema@.load_read(bigint, text[], jsonb, @extschema@.hierarchy) IS
@@ -6610,12 +6628,12 @@ BEGIN
 		EXIT WHEN NOT FOUND;
 	END LOOP;
 	INSERT INTO load_key SELECT k.line, E'\x01' || k.node, false, k.node FROM load_key k WHERE k.node IS NOT NULL;
-	ANALYZE load_key;
+	PERFORM load_analyze('load_key');
 	CREATE TEMP TABLE load_group ON COMMIT DROP AS
 	SELECT DISTINCT k.line, k.line AS grp
 	FROM load_key k
 	WHERE k.key IN (SELECT o.key FROM load_key o GROUP BY o.key HAVING min(o.line) < max(o.line));
-	ANALYZE load_group;
+	PERFORM load_analyze('load_group');
 	LOOP
 		UPDATE load_group g SET grp = x.grp
 		FROM (
@@ -6629,7 +6647,7 @@ BEGIN
 	-- lines that lead to two entities of the directory are not settled here
 	DELETE FROM load_group g
 	WHERE g.grp IN (SELECT p.grp FROM load_key k JOIN load_group p ON p.line = k.line GROUP BY p.grp HAVING count(DISTINCT k.node) > 1);
-	ANALYZE load_group;
+	PERFORM load_analyze('load_group');
 
 	CREATE TEMP TABLE load_said ON COMMIT DROP AS
 	SELECT x.*, CASE WHEN is_last THEN -max(x.line) OVER same ELSE min(x.line) OVER same END AS ord, min(x.line) OVER same AS first
@@ -6642,12 +6660,12 @@ BEGIN
 	FROM load_said d
 	WHERE d.line = l.line AND d.line <> d.first;
 	DELETE FROM load_said d WHERE d.line <> d.first;
-	ANALYZE load_said;
+	PERFORM load_analyze('load_said');
 
 	CREATE TEMP TABLE load_aside ON COMMIT DROP AS
 	SELECT d.line, first_value(d.line) OVER (PARTITION BY d.grp, d.parent ORDER BY d.ord) AS instead FROM load_said d;
 	DELETE FROM load_aside a WHERE a.line = a.instead;
-	ANALYZE load_aside;
+	PERFORM load_analyze('load_aside');
 	DELETE FROM load_line l USING load_aside a WHERE l.line = a.line;
 	UPDATE load_line l SET code = c.code, vals = x.vals, name = x.vals->>'name', status = x.vals->>'status', ids = i.ids,
 		attrs = (SELECT jsonb_object_agg(substr(v.key, 12), v.value) FROM jsonb_each(x.vals) v WHERE v.key LIKE 'attributes.%')
@@ -6668,7 +6686,7 @@ BEGIN
 		CROSS JOIN LATERAL jsonb_each_text(x.ids) v;
 	INSERT INTO load_fault
 	SELECT l.line, 'duplicate', substr(l.faults[1], 11) FROM load_line l JOIN load_group g ON g.line = l.line WHERE l.faults IS NOT NULL;
-	ANALYZE load_line, load_aside, load_extra;
+	PERFORM load_analyze('load_line, load_aside, load_extra');
 	DROP TABLE load_key, load_group, load_said;
 END
 $$;
@@ -6694,7 +6712,7 @@ BEGIN
 		AND NOT EXISTS (SELECT FROM entity e WHERE e.entity_type = p.ptype AND e.code = p.pcode)
 		AND NOT EXISTS (SELECT FROM entity_source s JOIN entity e ON e.entity_id = s.entity_id
 			WHERE s.source = batch_source AND s.record = p.pcode AND e.entity_type = p.ptype);
-	ANALYZE load_line;
+	PERFORM load_analyze('load_line');
 END
 $$;
 COMMENT ON FUNCTION @extschema@.load_add_parents(text, boolean) IS
@@ -6754,7 +6772,7 @@ BEGIN
 		WHERE l.code IS NULL AND l.ids IS NOT NULL AND l.etype = ANY (types)
 		GROUP BY l.etype, l.ids;
 	END IF;
-	ANALYZE load_entity;
+	PERFORM load_analyze('load_entity');
 	CREATE TEMP TABLE load_twin ON COMMIT DROP AS
 	SELECT l.line, k.ent
 	FROM load_entity k JOIN load_line l ON l.etype = k.etype AND l.code = k.code
@@ -6765,7 +6783,7 @@ BEGIN
 		FROM load_entity k JOIN load_line l ON l.etype = k.etype AND l.ids = k.ids AND l.code IS NULL
 		WHERE k.n > 1 AND k.code IS NULL AND l.line <> k.ent;
 	END IF;
-	ANALYZE load_twin;
+	PERFORM load_analyze('load_twin');
 	CREATE TEMP TABLE load_id (ent bigint, scheme text, value text, owner bigint) ON COMMIT DROP;
 	IF no_more THEN
 		RETURN;
@@ -6800,7 +6818,7 @@ BEGIN
 			WHERE NOT EXISTS (SELECT FROM load_id i WHERE i.ent = coalesce(t.ent, x.line) AND i.scheme = x.scheme AND i.value = x.value)
 				AND NOT EXISTS (SELECT FROM load_fault f WHERE f.line = x.line);
 		END IF;
-		ANALYZE load_id;
+		PERFORM load_analyze('load_id');
 		-- the owner of an identifier, if it is an entity of the same type
 		UPDATE load_entity k SET node = x.owner, is_new = false, how = 'identifier'
 		FROM (
@@ -6829,6 +6847,8 @@ BEGIN
 	FROM (SELECT x.ent, new_entity_id() AS node
 		FROM (SELECT o.ent FROM load_entity o WHERE o.node IS NULL AND o.code IS NOT NULL ORDER BY o.ent) x) n
 	WHERE k.ent = n.ent;
+	-- where most nodes are known only now, the planner would still think that none is
+	PERFORM load_analyze('load_entity');
 	IF have_ids THEN
 		UPDATE load_entity k SET node = x.node, how = 'identifier', is_new = false
 		FROM (
@@ -6852,6 +6872,8 @@ BEGIN
 		FROM load_entity o
 		WHERE o.node IN (SELECT d.node FROM load_entity d GROUP BY d.node HAVING count(*) > 1)) x
 	WHERE k.ent = x.ent AND x.n > 1;
+	-- most rows have changed
+	PERFORM load_analyze('load_entity, load_twin');
 
 	IF have_ids THEN
 		-- identifiers of somebody else, in the directory or on an earlier row
@@ -6926,7 +6948,7 @@ BEGIN
 		WHERE c.rank = c.best
 		GROUP BY c.ctype, c.pcode;
 	END IF;
-	ANALYZE load_parent;
+	PERFORM load_analyze('load_parent');
 	IF have_records THEN
 		INSERT INTO load_parent
 		SELECT DISTINCT ON (p.ctype, p.ptype, p.pcode) p.ctype, p.ptype, p.pcode, e.entity_id, NULL::bigint, e.entity_type, 1
@@ -6962,7 +6984,7 @@ BEGIN
 		WHERE coalesce(o.entity_id, k.node) IS NOT NULL;
 	END IF;
 	CREATE INDEX ON load_parent_id (value, scheme);
-	ANALYZE load_parent, load_parent_id;
+	PERFORM load_analyze('load_parent, load_parent_id');
 
 	CREATE TEMP TABLE load_pair ON COMMIT DROP AS
 	SELECT l.line, k.ent, k.node AS child, k.is_new AS child_new, k.etype AS ctype, p.node AS parent, p.ent AS parent_ent, p.type AS ptype,
@@ -6995,7 +7017,7 @@ BEGIN
 				ORDER BY x.key LIMIT 1) q ON true
 		WHERE l.pcode IS NULL AND l.pids IS NOT NULL AND k.node IS NOT NULL;
 	END IF;
-	ANALYZE load_pair;
+	PERFORM load_analyze('load_pair');
 END
 $$;
 COMMENT ON FUNCTION @extschema@.load_resolve_parents(text, @extschema@.hierarchy) IS
@@ -7039,7 +7061,7 @@ BEGIN
 			WINDOW same AS (PARTITION BY s.ent, s.said), pair AS (PARTITION BY s.ent, s.parent))
 		INSERT INTO load_fault
 		SELECT g.line, CASE WHEN g.n = g.alike THEN 'duplicate' ELSE 'conflicting_duplicate' END,
-			CASE WHEN g.n = g.alike THEN format('the same as line %s', g.first_line)
+			CASE WHEN g.n = g.alike THEN format('says nothing that line %s does not say', g.first_line)
 				ELSE format('says something else than line %s of the same %s', CASE WHEN g.line = g.first_of_pair
 					THEN (SELECT min(o.line) FROM grouped o WHERE o.ent = g.ent AND o.parent = g.parent AND o.said <> g.said) ELSE g.first_of_pair END,
 					CASE WHEN g.said->>'has_parent' = 'true' THEN 'entity and parent' ELSE 'entity' END) END
@@ -7050,7 +7072,7 @@ BEGIN
 		SELECT DISTINCT t.ent
 		FROM load_twin t JOIN load_line l ON l.line = t.line JOIN load_line k ON k.line = t.ent
 		WHERE (l.vals, l.ids) IS DISTINCT FROM (k.vals, k.ids);
-		ANALYZE load_mixed;
+		PERFORM load_analyze('load_mixed');
 		INSERT INTO load_fault
 		SELECT l.line, 'conflicting_duplicate', format('lines %s say different things of the same entity', c.lines)
 		FROM (
@@ -7091,7 +7113,7 @@ BEGIN
 	IF to_regclass('pg_temp.load_pair') IS NULL THEN
 		RETURN;
 	END IF;
-	ANALYZE load_fault;
+	PERFORM load_analyze('load_fault');
 	have_rules := EXISTS (SELECT FROM relationship_rule r WHERE r.hierarchy_id = h.hierarchy_id);
 	INSERT INTO load_fault
 	SELECT p.line, 'unknown_parent', CASE
@@ -7129,16 +7151,16 @@ BEGIN
 		INSERT INTO load_fault
 		SELECT p.line, 'validity', format('relationship is not within the validity of hierarchy "%s", %s', h.name, h.validity)
 		FROM load_pair p
-		WHERE (p.vfrom IS NULL OR p.vto IS NULL OR p.vfrom < p.vto)
-			AND NOT daterange(coalesce(p.vfrom, lower(h.validity)), coalesce(p.vto, upper(h.validity))) <@ h.validity;
+		WHERE p.vfrom < lower(h.validity) OR p.vfrom >= upper(h.validity) OR p.vto > upper(h.validity) OR p.vto <= lower(h.validity);
 	END IF;
-	-- whoever is inactive, and not made active by this file
+	-- whoever is inactive; what becomes of those that are in the file shows when their changes are known
+	WITH inactive AS MATERIALIZED (
+		SELECT e.entity_id FROM entity e
+		WHERE e.status = 'inactive' AND e.entity_id IN (SELECT p.parent FROM load_pair p))
 	INSERT INTO load_fault
 	SELECT x.line, 'inactive_parent', format('parent %s is inactive', entity_label(x.parent))
-	FROM load_pair x JOIN entity e ON e.entity_id = x.parent
-	WHERE e.status = 'inactive' AND (x.vto IS NULL OR x.vto > current_date)
-		AND NOT EXISTS (SELECT FROM load_entity k JOIN load_line l ON l.line = k.ent WHERE k.node = x.parent AND l.status = 'active')
-		AND NOT EXISTS (SELECT FROM load_entity k JOIN entity_source s ON s.entity_id = k.node AND s.deactivated WHERE k.node = x.parent);
+	FROM load_pair x JOIN inactive e ON e.entity_id = x.parent
+	WHERE (x.vto IS NULL OR x.vto > current_date) AND NOT EXISTS (SELECT FROM load_entity k WHERE k.node = x.parent);
 END
 $$;
 COMMENT ON FUNCTION @extschema@.load_check_rows(@extschema@.hierarchy, boolean, text) IS
@@ -7153,7 +7175,7 @@ AS $$
 BEGIN
 	-- new entities all of whose rows are rejected are parents of nobody
 	LOOP
-		ANALYZE load_fault;
+		PERFORM load_analyze('load_fault');
 		INSERT INTO load_fault
 		SELECT p.line, 'unknown_parent', format('parent %s "%s" is not in the directory, and its row (line %s) was rejected', k.etype, k.code, k.ent)
 		FROM (
@@ -7171,7 +7193,7 @@ BEGIN
 	WHERE NOT EXISTS (SELECT FROM load_fault c WHERE c.line = f.line AND c.reason = 'cycle');
 	TRUNCATE load_bad;
 	INSERT INTO load_bad SELECT DISTINCT f.line FROM load_fault f;
-	ANALYZE load_bad;
+	PERFORM load_analyze('load_bad');
 END
 $$;
 COMMENT ON FUNCTION @extschema@.load_cascade() IS
@@ -7198,14 +7220,15 @@ BEGIN
 		FROM relationship r
 		WHERE r.hierarchy_id = h.hierarchy_id AND r.child_id IN (SELECT p.child FROM load_pair p WHERE NOT p.child_new
 			AND NOT EXISTS (SELECT FROM load_bad b WHERE b.line = p.line));
-		ANALYZE load_old;
+		PERFORM load_analyze('load_old');
 	END IF;
 
 	-- each row and the relationship there is
 	CREATE TEMP TABLE load_want ON COMMIT DROP AS
 	SELECT p.line, p.child, p.parent, p.child_new, p.ctype, p.ptype, p.vfrom, p.vto, NULL::bigint AS old_no, 'insert' AS action,
 		daterange(coalesce(p.vfrom, lower(h.validity)), coalesce(p.vto, upper(h.validity))) AS valid,
-		p.share, p.is_primary, coalesce(p.rtype, only_type) AS rtype, p.influence, coalesce(p.rattrs, '{}') AS attributes, false AS is_move
+		p.share, p.is_primary, coalesce(p.rtype, only_type) AS rtype, p.influence, coalesce(p.rattrs, '{}') AS attributes, false AS is_move,
+		NULL::date AS revises
 	FROM load_pair p
 	WHERE NOT have_old AND NOT EXISTS (SELECT FROM load_bad b WHERE b.line = p.line);
 	CREATE TEMP TABLE load_gone (no bigint, child bigint, parent bigint, valid daterange, day date) ON COMMIT DROP;
@@ -7227,12 +7250,13 @@ BEGIN
 			CASE WHEN o.no IS NULL OR mode <> 'insert_only' THEN coalesce(p.is_primary, o.is_primary) ELSE o.is_primary END,
 			CASE WHEN o.no IS NULL OR mode <> 'insert_only' THEN coalesce(p.rtype, o.rtype, only_type) ELSE o.rtype END,
 			CASE WHEN o.no IS NULL OR mode <> 'insert_only' THEN coalesce(p.influence, o.influence) ELSE o.influence END,
-			CASE WHEN o.no IS NULL OR mode <> 'insert_only' THEN coalesce(o.attributes, '{}') || coalesce(p.rattrs, '{}') ELSE o.attributes END, false
+			CASE WHEN o.no IS NULL OR mode <> 'insert_only' THEN coalesce(o.attributes, '{}') || coalesce(p.rattrs, '{}') ELSE o.attributes END, false,
+			NULL
 		FROM load_pair p
 			LEFT JOIN load_old o ON o.child = p.child AND o.parent = p.parent
 				AND CASE WHEN p.vfrom IS NULL THEN o.valid @> day ELSE o.valid && daterange(p.vfrom, p.vto) END
 		WHERE NOT EXISTS (SELECT FROM load_bad b WHERE b.line = p.line);
-		ANALYZE load_want;
+		PERFORM load_analyze('load_want');
 		-- several stays at the parent that would do: the one of the day, or else the last
 		DELETE FROM load_want w
 		USING (
@@ -7256,8 +7280,9 @@ BEGIN
 			INSERT INTO load_gone
 			SELECT o.no, o.child, o.parent, o.valid, min(w.day)
 			FROM load_old o
-				JOIN (SELECT x.child, CASE WHEN x.old_no IS NOT NULL THEN day ELSE coalesce(x.vfrom, day) END AS day, x.vto
-					FROM load_want x) w ON w.child = o.child
+				JOIN (SELECT x.child, CASE WHEN x.old_no IS NULL OR x.action = 'update' AND x.vfrom > coalesce(lower(b.valid), '-infinity')
+						THEN coalesce(x.vfrom, day) ELSE day END AS day, x.vto
+					FROM load_want x LEFT JOIN load_old b ON b.no = x.old_no) w ON w.child = o.child
 			WHERE NOT o.named AND NOT EXISTS (SELECT FROM load_want v WHERE v.old_no = o.no) AND (o.valid @> w.day OR o.valid @> day AND w.day < day) AND (w.vto IS NULL OR NOT daterange(NULL, w.vto) << o.valid)
 			GROUP BY o.no, o.child, o.parent, o.valid;
 			-- with what follows of the same stay
@@ -7266,24 +7291,34 @@ BEGIN
 			FROM load_gone g JOIN load_old o ON o.child = g.child AND o.parent = g.parent
 				AND o.valid = ANY (following(h.hierarchy_id, g.child, g.parent, g.valid))
 			WHERE NOT upper_inf(g.valid) AND NOT EXISTS (SELECT FROM load_gone x WHERE x.no = o.no);
-			ANALYZE load_gone;
+			PERFORM load_analyze('load_gone');
+		END IF;
+		IF mode = 'full_snapshot' THEN
+			-- with what the list has left out: only together do they make sense, shares, say
+			INSERT INTO load_gone
+			SELECT o.no, o.child, o.parent, o.valid, day
+			FROM load_old o JOIN load_unlisted u ON u.child = o.child AND u.parent = o.parent AND u.day IS NOT NULL
+			WHERE (upper(o.valid) IS NULL OR upper(o.valid) > day) AND EXISTS (SELECT FROM load_want w WHERE w.child = o.child)
+				AND NOT EXISTS (SELECT FROM load_gone x WHERE x.no = o.no);
+			PERFORM load_analyze('load_gone');
 		END IF;
 
-		-- a new relationship begins on the day if it replaces one, and ends where the next one begins
+		-- a new relationship begins on the day if its child is in the hierarchy already, and ends where the next one begins
 		UPDATE load_want w SET valid = daterange(x.first, x.last), is_move = x.moves
 		FROM (
 			SELECT n.line, n.moves,
-				CASE WHEN n.vfrom IS NULL AND (n.moves OR n.is_again) AND (n.vto IS NULL OR n.vto > day) THEN greatest(day, lower(h.validity)) ELSE lower(n.valid) END AS first,
+				CASE WHEN n.vfrom IS NULL AND (n.vto IS NULL OR n.vto > day) AND (upper(h.validity) IS NULL OR upper(h.validity) > day)
+					THEN day ELSE lower(n.valid) END AS first,
 				CASE WHEN n.vto IS NULL THEN least(upper(n.valid), (SELECT min(lower(o.valid)) FROM load_old o
 					WHERE o.child = n.child AND (o.parent = n.parent OR is_replacing AND NOT o.named)
 						AND lower(o.valid) > coalesce(n.vfrom, day) AND NOT EXISTS (SELECT FROM load_gone g WHERE g.no = o.no)))
 					ELSE upper(n.valid) END AS last
 			FROM (
-				SELECT v.*, EXISTS (SELECT FROM load_gone g WHERE g.child = v.child) AS moves,
-					EXISTS (SELECT FROM load_old o WHERE o.child = v.child AND (o.parent = v.parent OR is_replacing)
-						AND upper(o.valid) <= day) AS is_again
+				SELECT v.*, EXISTS (SELECT FROM load_gone g WHERE g.child = v.child) AS moves
 				FROM load_want v
-				WHERE v.action = 'insert' AND v.child IN (SELECT o.child FROM load_old o)) n) x
+				WHERE v.action = 'insert' AND (v.child IN (SELECT o.child FROM load_old o)
+					OR v.child IN (SELECT r.parent_id FROM relationship r WHERE r.hierarchy_id = h.hierarchy_id
+						AND r.parent_id IN (SELECT c.child FROM load_want c WHERE c.action = 'insert' AND NOT c.child_new)))) n) x
 		WHERE w.line = x.line AND (w.valid, w.is_move) IS DISTINCT FROM (daterange(x.first, x.last), x.moves);
 	END IF;
 	IF have_old AND is_replacing AND mode = 'insert_only' THEN
@@ -7291,7 +7326,7 @@ BEGIN
 		DELETE FROM load_want w
 		WHERE w.action = 'insert' AND EXISTS (SELECT FROM load_old o WHERE o.child = w.child AND o.valid && w.valid);
 	END IF;
-	ANALYZE load_want;
+	PERFORM load_analyze('load_want');
 
 	-- relationships that stay as they are, and children with several
 	CREATE TEMP TABLE load_kept ON COMMIT DROP AS
@@ -7303,7 +7338,7 @@ BEGIN
 	GROUP BY v.child
 	HAVING count(*) > 1 OR v.child IN (SELECT o.child FROM load_kept o);
 	CREATE INDEX ON load_kept (child);
-	ANALYZE load_kept, load_several;
+	PERFORM load_analyze('load_kept, load_several');
 
 	-- what is not stated: the whole share for the only parent, and a primary parent
 	IF h.share_mode = 'split' THEN
@@ -7311,17 +7346,14 @@ BEGIN
 		WHERE w.share IS NULL AND (w.old_no IS NULL OR mode <> 'insert_only') AND NOT EXISTS (SELECT FROM load_several s
 			WHERE s.child = w.child AND (s.n > 1 OR EXISTS (SELECT FROM load_kept o WHERE o.child = w.child AND o.valid && w.valid)));
 	END IF;
-	WITH kept AS MATERIALIZED (
-		SELECT o.child, bool_or(o.is_primary) AS is_primary FROM load_kept o
-		WHERE upper(o.valid) IS NULL OR upper(o.valid) > day
-		GROUP BY o.child),
-	ranked AS (
+	WITH ranked AS (
 		-- the first parent of a child, where the file names none as primary
 		SELECT w.line, w.is_primary AS was, p.is_primary AS said, w.valid,
 			bool_or(p.is_primary) OVER child AS any_said, bool_or(w.is_primary) OVER child AS any_was,
-			row_number() OVER (PARTITION BY w.child ORDER BY w.line) AS n, k.is_primary AS kept
+			row_number() OVER (PARTITION BY w.child ORDER BY w.line) AS n,
+			(SELECT bool_or(o.is_primary) FROM load_kept o
+				WHERE o.child = w.child AND o.valid && w.valid AND (upper(o.valid) IS NULL OR upper(o.valid) > day)) AS kept
 		FROM load_want w JOIN load_pair p ON p.line = w.line
-			LEFT JOIN kept k ON k.child = w.child
 		WHERE w.child IN (SELECT s.child FROM load_several s)
 		WINDOW child AS (PARTITION BY w.child))
 	UPDATE load_want w SET action = CASE w.action WHEN 'none' THEN 'update' ELSE w.action END, is_primary = coalesce(r.said,
@@ -7331,6 +7363,19 @@ BEGIN
 	WHERE r.line = w.line AND (w.old_no IS NULL OR mode <> 'insert_only') AND w.is_primary IS DISTINCT FROM coalesce(r.said,
 		CASE WHEN r.any_said THEN false WHEN r.any_was THEN coalesce(r.was, false)
 			ELSE r.n = 1 AND coalesce(r.kept, false) IS FALSE END);
+
+	-- what was there before the change stays as it was: it ends on the day, and goes on with other figures
+	IF have_old THEN
+		UPDATE load_want w SET revises = x.day, valid = daterange(x.day, upper(w.valid))
+		FROM (
+			SELECT v.line, o.no, coalesce(v.vfrom, load_plan_relationships.day) AS day
+			FROM load_want v JOIN load_old o ON o.no = v.old_no
+			WHERE v.action = 'update' AND (o.share, o.is_primary, o.rtype, o.influence)
+				IS DISTINCT FROM (v.share, coalesce(v.is_primary, true), v.rtype, v.influence)
+				AND o.valid @> coalesce(v.vfrom, load_plan_relationships.day)
+				AND lower(o.valid) IS DISTINCT FROM coalesce(v.vfrom, load_plan_relationships.day)) x
+		WHERE w.line = x.line AND w.old_no = x.no AND w.valid @> x.day;
+	END IF;
 END
 $$;
 COMMENT ON FUNCTION @extschema@.load_plan_relationships(@extschema@.hierarchy, text, date, boolean) IS
@@ -7385,7 +7430,7 @@ BEGIN
 		WHERE v.ent < 0 AND NOT EXISTS (SELECT FROM load_pair p
 			WHERE p.parent_ent = v.ent AND NOT EXISTS (SELECT FROM load_bad b WHERE b.line = p.line));
 	END IF;
-	ANALYZE load_value;
+	PERFORM load_analyze('load_value');
 
 	-- of entities that are there: where the source says something else than before, unless one that is trusted more speaks of it
 	CREATE TEMP TABLE load_change ON COMMIT DROP AS
@@ -7430,6 +7475,7 @@ AS $$
 DECLARE
 	has_limits boolean := EXISTS (SELECT FROM relationship_rule r WHERE r.hierarchy_id = h.hierarchy_id AND r.max_parents IS NOT NULL);
 	types text[] := array(SELECT t.entity_type FROM entity_type t ORDER BY t.entity_type);
+	snapshot boolean := to_regclass('pg_temp.load_unlisted') IS NOT NULL;
 	few boolean;
 	edges text;
 BEGIN
@@ -7455,7 +7501,11 @@ BEGIN
 				SELECT w.child, w.parent, w.valid, w.share, coalesce(w.is_primary, true) AS is_primary, w.ctype, w.ptype
 				FROM load_want w
 				WHERE w.child IN (SELECT s.child FROM load_several s) OR %L AND w.is_primary IS FALSE OR %L AND w.share IS DISTINCT FROM 1
-					OR EXISTS (SELECT FROM load_gone g WHERE g.child = w.child)
+					OR EXISTS (SELECT FROM load_gone g WHERE g.child = w.child) OR w.revises IS NOT NULL
+				UNION ALL
+				SELECT w.child, w.parent, daterange(lower(o.valid), w.revises), o.share, o.is_primary, w.ctype, w.ptype
+				FROM load_want w JOIN load_old o ON o.no = w.old_no
+				WHERE w.revises IS NOT NULL
 				UNION ALL
 				SELECT o.child, o.parent, o.valid, o.share, o.is_primary, %s
 				FROM load_kept o %s
@@ -7494,8 +7544,11 @@ BEGIN
 	-- cycles: those in the file, and those with what is there above the parents
 	few := (SELECT count(*) FROM (SELECT FROM load_want w WHERE w.action <> 'none' LIMIT 10000) x) * 10
 		< (SELECT c.reltuples FROM pg_class c WHERE c.oid = format('@extschema@.relationship_%s', h.hierarchy_id)::regclass);
-	edges := format('SELECT r.child_id, r.parent_id, r.valid, NULL::bigint, NULL::boolean FROM relationship r
-		WHERE r.hierarchy_id = %s AND NOT EXISTS (SELECT FROM load_old o WHERE o.child = r.child_id)', h.hierarchy_id);
+	edges := format('SELECT r.child_id, r.parent_id, %s, NULL::bigint, NULL::boolean FROM relationship r
+		%s WHERE r.hierarchy_id = %s AND NOT EXISTS (SELECT FROM load_old o WHERE o.child = r.child_id)',
+		CASE WHEN snapshot THEN 'CASE WHEN u.day <= lower(r.valid) THEN ''empty'' WHEN u.day < upper(r.valid) OR upper_inf(r.valid) AND u.day IS NOT NULL
+			THEN daterange(lower(r.valid), u.day) ELSE r.valid END' ELSE 'r.valid' END,
+		CASE WHEN snapshot THEN 'LEFT JOIN load_unlisted u ON u.child = r.child_id AND u.parent = r.parent_id' END, h.hierarchy_id);
 	IF few THEN
 		edges := format('WITH RECURSIVE up (node) AS (
 				SELECT w.parent FROM load_want w WHERE w.action <> ''none''
@@ -7509,6 +7562,9 @@ BEGIN
 			SELECT o.child, o.parent, o.valid, NULL, NULL FROM load_kept o
 			UNION ALL
 			SELECT g.child, g.parent, daterange(lower(g.valid), g.day), NULL, NULL FROM load_gone g WHERE lower(g.valid) IS NULL OR lower(g.valid) < g.day
+			UNION ALL
+			SELECT w.child, w.parent, daterange(lower(o.valid), w.revises), NULL, NULL FROM load_want w JOIN load_old o ON o.no = w.old_no
+			WHERE w.revises IS NOT NULL
 			UNION ALL
 			SELECT w.child, w.parent, w.valid, CASE WHEN w.action <> ''none'' THEN w.line END,
 				NOT w.child_new OR w.child IN (SELECT k.node FROM load_entity k WHERE k.n > 1) FROM load_want w') c),
@@ -7609,15 +7665,19 @@ BEGIN
 			FROM load_gone g
 			WHERE g.child BETWEEN a AND b AND (lower(g.valid) IS NULL OR lower(g.valid) < g.day)
 			UNION ALL
+			SELECT o.no, w.child, w.parent, o.valid, daterange(lower(o.valid), w.revises), NULL, NULL, NULL, NULL, NULL
+			FROM load_want w JOIN load_old o ON o.no = w.old_no
+			WHERE w.revises IS NOT NULL AND w.child BETWEEN a AND b
+			UNION ALL
 			SELECT NULL, w.child, w.parent, o.valid, w.valid, w.share, coalesce(w.is_primary, true), w.rtype, w.influence, w.attributes
 			FROM load_want w JOIN load_old o ON o.no = w.old_no
-			WHERE w.action = 'update' AND w.child BETWEEN a AND b) x
+			WHERE w.action = 'update' AND w.revises IS NULL AND w.child BETWEEN a AND b) x
 		WHERE r.hierarchy_id = h_id AND r.child_id = x.child AND r.parent_id = x.parent AND r.valid = x.old_valid;
 	END IF;
 	INSERT INTO relationship (hierarchy_id, parent_id, child_id, relationship_type, is_primary, share, influence_level, attributes, valid)
 	SELECT h_id, w.parent, w.child, w.rtype, coalesce(w.is_primary, true), w.share, w.influence, w.attributes, w.valid
 	FROM load_want w
-	WHERE w.action = 'insert' AND w.child BETWEEN a AND b;
+	WHERE (w.action = 'insert' OR w.revises IS NOT NULL) AND w.child BETWEEN a AND b;
 	PERFORM load_check_late();
 END
 $$;
@@ -7632,10 +7692,10 @@ AS $$
 #variable_conflict use_column
 BEGIN
 	DELETE FROM relationship r
-	USING load_unlisted u
+	USING load_ending u
 	WHERE r.hierarchy_id = h_id AND r.child_id = u.child AND r.parent_id = u.parent AND u.child BETWEEN a AND b AND lower(r.valid) >= day;
 	UPDATE relationship r SET valid = daterange(lower(r.valid), day)
-	FROM load_unlisted u
+	FROM load_ending u
 	WHERE r.hierarchy_id = h_id AND r.child_id = u.child AND r.parent_id = u.parent AND u.child BETWEEN a AND b AND r.valid @> day;
 	PERFORM load_check_late();
 END
@@ -7687,10 +7747,12 @@ BEGIN
 				WHERE c.ent BETWEEN a AND b AND c.changes) x WHERE x.i = (x.n + 1) / 2;
 		WHEN 'relationships' THEN
 			SELECT x.child INTO middle FROM (SELECT w.child, row_number() OVER (ORDER BY w.child) AS i, count(*) OVER () AS n
-				FROM (SELECT DISTINCT v.child FROM load_want v WHERE v.child BETWEEN a AND b AND v.action <> 'none') w) x WHERE x.i = (x.n + 1) / 2;
+				FROM (SELECT v.child FROM load_want v WHERE v.child BETWEEN a AND b AND v.action <> 'none'
+					UNION
+					SELECT g.child FROM load_gone g WHERE g.child BETWEEN a AND b) w) x WHERE x.i = (x.n + 1) / 2;
 		ELSE
 			SELECT x.child INTO middle FROM (SELECT w.child, row_number() OVER (ORDER BY w.child) AS i, count(*) OVER () AS n
-				FROM (SELECT DISTINCT v.child FROM load_unlisted v WHERE v.child BETWEEN a AND b) w) x WHERE x.i = (x.n + 1) / 2;
+				FROM (SELECT DISTINCT v.child FROM load_ending v WHERE v.child BETWEEN a AND b) w) x WHERE x.i = (x.n + 1) / 2;
 	END CASE;
 	IF middle IS NULL THEN
 		-- none of ours: something else fails
@@ -7706,7 +7768,7 @@ COMMENT ON FUNCTION @extschema@.load_try(text, integer, date, bigint, bigint) IS
 
 CREATE FUNCTION @extschema@.load_reason(problem jsonb, h @extschema@.hierarchy)
 RETURNS text
-LANGUAGE sql STABLE STRICT PARALLEL SAFE
+LANGUAGE sql STABLE CALLED ON NULL INPUT PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT CASE
@@ -7727,6 +7789,41 @@ $$;
 COMMENT ON FUNCTION @extschema@.load_reason(jsonb, @extschema@.hierarchy) IS
 'code for an error of the server; internal';
 
+-- What a source has listed, and its full snapshot does not list.
+CREATE FUNCTION @extschema@.load_find_unlisted(batch_id bigint, batch_source text, h @extschema@.hierarchy, day date)
+RETURNS void
+LANGUAGE plpgsql VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	-- rows that cannot be read may have listed anything: what they mention stays
+	CREATE TEMP TABLE load_spared (entity_id bigint) ON COMMIT DROP;
+	EXECUTE format('INSERT INTO load_spared
+		SELECT DISTINCT q.entity_id
+		FROM entity_source q JOIN entity e ON e.entity_id = q.entity_id
+			JOIN %s s ON s._line IN (SELECT l.line FROM load_line l WHERE l.code IS NULL AND l.ids IS NULL OR l.etype IS NULL)
+		WHERE q.source = $1 AND q.listed AND strpos(%s, coalesce(q.record, e.code)) > 0',
+		format('@extschema@.%I', 'load_stage_' || load_find_unlisted.batch_id)::regclass,
+		(SELECT load_raw(b.columns) FROM load_batch b WHERE b.batch_id = load_find_unlisted.batch_id))
+	USING batch_source;
+	CREATE TEMP TABLE load_unlisted (child bigint, parent bigint, day date) ON COMMIT DROP;
+	IF to_regclass('pg_temp.load_pair') IS NOT NULL THEN
+		INSERT INTO load_unlisted
+		SELECT s.child_id, s.parent_id, CASE WHEN NOT EXISTS (SELECT FROM relationship_source o
+			WHERE o.hierarchy_id = h.hierarchy_id AND o.child_id = s.child_id AND o.parent_id = s.parent_id AND o.source <> batch_source)
+			THEN load_find_unlisted.day END
+		FROM relationship_source s
+		WHERE s.source = batch_source AND s.hierarchy_id = h.hierarchy_id
+			AND NOT EXISTS (SELECT FROM load_spared a WHERE a.entity_id = s.child_id)
+			AND NOT EXISTS (SELECT FROM load_pair p WHERE p.child = s.child_id AND p.parent = s.parent_id);
+	END IF;
+	PERFORM load_analyze('load_spared, load_unlisted');
+END
+$$;
+COMMENT ON FUNCTION @extschema@.load_find_unlisted(bigint, text, @extschema@.hierarchy, date) IS
+'finds what a source has listed before and lists no more; internal';
+
 CREATE FUNCTION @extschema@.load_apply(
 	batch_id bigint,
 	batch_source text,
@@ -7744,7 +7841,6 @@ AS $$
 DECLARE
 	stage regclass := format('@extschema@.%I', 'load_stage_' || load_apply.batch_id)::regclass;
 	total bigint := (SELECT count(*) FROM load_line);
-	kept bigint[];
 	is_plain boolean;
 BEGIN
 	ended := 0;
@@ -7756,9 +7852,35 @@ BEGIN
 		RETURN;
 	END IF;
 	IF h.hierarchy_id IS NOT NULL AND to_regclass('pg_temp.load_want') IS NOT NULL THEN
+		IF mode = 'full_snapshot' THEN
+			-- first: what the list turns upside down would close cycles otherwise
+			CREATE TEMP TABLE load_ending ON COMMIT DROP AS
+			SELECT u.child, u.parent FROM load_unlisted u
+			WHERE NOT EXISTS (SELECT FROM load_want w WHERE w.child = u.child);
+			DELETE FROM relationship_source s
+			USING load_ending u
+			WHERE s.source = batch_source AND s.hierarchy_id = h.hierarchy_id AND s.child_id = u.child AND s.parent_id = u.parent;
+			DELETE FROM load_ending u
+			WHERE EXISTS (SELECT FROM relationship_source s
+					WHERE s.hierarchy_id = h.hierarchy_id AND s.child_id = u.child AND s.parent_id = u.parent)
+				OR NOT EXISTS (SELECT FROM relationship r WHERE r.hierarchy_id = h.hierarchy_id AND r.child_id = u.child AND r.parent_id = u.parent
+					AND (upper(r.valid) IS NULL OR upper(r.valid) > day));
+			PERFORM load_analyze('load_ending');
+			refused := load_try('end', h.hierarchy_id, day, (SELECT min(u.child) FROM load_ending u), (SELECT max(u.child) FROM load_ending u));
+			SELECT count(*) INTO ended FROM load_ending u
+			WHERE u.child NOT IN (SELECT (p->>'key')::bigint FROM jsonb_array_elements(refused) p);
+			IF refused <> '[]' THEN
+				INSERT INTO relationship_source (source, hierarchy_id, child_id, parent_id, batch_id)
+				SELECT batch_source, h.hierarchy_id, u.child, u.parent, load_apply.batch_id
+				FROM load_ending u
+				WHERE u.child IN (SELECT (p->>'key')::bigint FROM jsonb_array_elements(refused) p);
+			END IF;
+			DROP TABLE load_ending;
+		END IF;
 		PERFORM load_step(load_apply.batch_id, stage, 8, total, 0);
-		problems := load_try('relationships', h.hierarchy_id, day, (SELECT min(w.child) FROM load_want w WHERE w.action <> 'none'),
-			(SELECT max(w.child) FROM load_want w WHERE w.action <> 'none'));
+		problems := load_try('relationships', h.hierarchy_id, day,
+			(SELECT least(min(w.child), (SELECT min(g.child) FROM load_gone g)) FROM load_want w WHERE w.action <> 'none'),
+			(SELECT greatest(max(w.child), (SELECT max(g.child) FROM load_gone g)) FROM load_want w WHERE w.action <> 'none'));
 		IF problems <> '[]' THEN
 			RETURN;
 		END IF;
@@ -7766,6 +7888,12 @@ BEGIN
 			DELETE FROM relationship_source s
 			USING load_gone g
 			WHERE s.hierarchy_id = h.hierarchy_id AND s.child_id = g.child AND s.parent_id = g.parent AND s.source = batch_source;
+		END IF;
+		IF mode = 'full_snapshot' THEN
+			DELETE FROM relationship_source s
+			USING load_unlisted u
+			WHERE s.hierarchy_id = h.hierarchy_id AND s.child_id = u.child AND s.parent_id = u.parent AND s.source = batch_source
+				AND EXISTS (SELECT FROM load_want w WHERE w.child = u.child);
 		END IF;
 		-- children that are new, each on one row, first
 		is_plain := NOT EXISTS (SELECT FROM load_old) AND NOT EXISTS (SELECT FROM load_twin) AND NOT EXISTS (SELECT FROM load_entity k WHERE k.is_follower);
@@ -7806,42 +7934,6 @@ BEGIN
 		RETURN;
 	END IF;
 	PERFORM load_step(load_apply.batch_id, stage, 9, total, 0);
-	-- rows that cannot be read may have listed anything: what they mention stays
-	EXECUTE format('SELECT array_agg(DISTINCT s.entity_id)
-		FROM entity_source s JOIN entity e ON e.entity_id = s.entity_id
-			JOIN %s x ON x._line IN (SELECT l.line FROM load_line l WHERE l.code IS NULL AND l.ids IS NULL OR l.etype IS NULL)
-		WHERE s.source = $1 AND s.listed AND strpos(%s, coalesce(s.record, e.code)) > 0', stage,
-		(SELECT replace(load_raw(b.columns), 's.', 'x.') FROM load_batch b WHERE b.batch_id = load_apply.batch_id))
-	INTO kept USING batch_source;
-	IF h.hierarchy_id IS NOT NULL AND to_regclass('pg_temp.load_pair') IS NOT NULL THEN
-		IF to_regclass('pg_temp.load_unlisted') IS NOT NULL THEN
-			DROP TABLE load_unlisted;
-		END IF;
-		CREATE TEMP TABLE load_unlisted ON COMMIT DROP AS
-		SELECT s.child_id AS child, s.parent_id AS parent
-		FROM relationship_source s
-		WHERE s.source = batch_source AND s.hierarchy_id = h.hierarchy_id AND NOT s.child_id = ANY (coalesce(kept, '{}'))
-			AND NOT EXISTS (SELECT FROM load_pair p WHERE p.child = s.child_id AND p.parent = s.parent_id);
-		DELETE FROM relationship_source s
-		USING load_unlisted u
-		WHERE s.source = batch_source AND s.hierarchy_id = h.hierarchy_id AND s.child_id = u.child AND s.parent_id = u.parent;
-		DELETE FROM load_unlisted u
-		WHERE EXISTS (SELECT FROM relationship_source s
-				WHERE s.hierarchy_id = h.hierarchy_id AND s.child_id = u.child AND s.parent_id = u.parent)
-			OR NOT EXISTS (SELECT FROM relationship r WHERE r.hierarchy_id = h.hierarchy_id AND r.child_id = u.child AND r.parent_id = u.parent
-				AND (upper(r.valid) IS NULL OR upper(r.valid) > day));
-		ANALYZE load_unlisted;
-		refused := load_try('end', h.hierarchy_id, day, (SELECT min(u.child) FROM load_unlisted u), (SELECT max(u.child) FROM load_unlisted u));
-		SELECT count(*) INTO ended FROM load_unlisted u
-		WHERE u.child NOT IN (SELECT (p->>'key')::bigint FROM jsonb_array_elements(refused) p);
-		IF refused <> '[]' THEN
-			INSERT INTO relationship_source (source, hierarchy_id, child_id, parent_id, batch_id)
-			SELECT batch_source, h.hierarchy_id, u.child, u.parent, load_apply.batch_id
-			FROM load_unlisted u
-			WHERE u.child IN (SELECT (p->>'key')::bigint FROM jsonb_array_elements(refused) p);
-		END IF;
-	END IF;
-
 	IF to_regclass('pg_temp.load_lost') IS NOT NULL THEN
 		DROP TABLE load_lost;
 	END IF;
@@ -7849,12 +7941,12 @@ BEGIN
 	SELECT s.entity_id, e.status = 'active' AND NOT EXISTS (SELECT FROM entity_source o
 		WHERE o.entity_id = s.entity_id AND o.source <> batch_source AND o.listed) AS ends
 	FROM entity_source s JOIN entity e ON e.entity_id = s.entity_id
-	WHERE s.source = batch_source AND s.listed AND NOT s.entity_id = ANY (coalesce(kept, '{}'))
+	WHERE s.source = batch_source AND s.listed AND NOT EXISTS (SELECT FROM load_spared a WHERE a.entity_id = s.entity_id)
 		AND NOT EXISTS (SELECT FROM load_entity k WHERE k.node = s.entity_id);
 	IF to_regclass('pg_temp.load_pair') IS NOT NULL THEN
 		DELETE FROM load_lost x WHERE EXISTS (SELECT FROM load_pair p WHERE p.parent = x.entity_id);
 	END IF;
-	ANALYZE load_lost;
+	PERFORM load_analyze('load_lost');
 	-- not while it has relationships that go on, here or elsewhere
 	WITH busy AS (
 		DELETE FROM load_lost x
@@ -7964,6 +8056,13 @@ DECLARE
 	r record;
 	type text;
 BEGIN
+	IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
+		-- what a load that it waited for has written would not be seen
+		RAISE invalid_transaction_state USING
+			MESSAGE = format('nothing can be loaded in a transaction of isolation level %s', upper(current_setting('transaction_isolation'))),
+			DETAIL = 'Its snapshot may be older than what others have loaded.',
+			HINT = 'Use READ COMMITTED.';
+	END IF;
 	SELECT b.* INTO batch FROM load_batch b WHERE b.batch_id = id;
 	IF NOT FOUND THEN
 		RAISE no_data_found USING MESSAGE = format('load batch %s does not exist', coalesce(id::text, 'NULL')),
@@ -7980,6 +8079,8 @@ BEGIN
 	stage := format('@extschema@.%I', 'load_stage_' || id)::regclass;
 	IF load.hierarchy IS NOT NULL THEN
 		h := find_hierarchy(load.hierarchy);
+		-- nothing changes before it begins
+		day := greatest(day, lower(h.validity));
 	END IF;
 	PERFORM load_limit(load.max_errors, 1), load_fields(load.mapping, batch.columns);
 	is_replacing := coalesce(load.mapping->>'parents' = 'replace', h.max_parents = 1, false);
@@ -8025,6 +8126,9 @@ BEGIN
 		END IF;
 		PERFORM load_step(id, stage, 6, rows, 0);
 		PERFORM load_check_rows(h, load.mapping ? 'name', mode);
+		IF mode = 'full_snapshot' THEN
+			PERFORM load_find_unlisted(id, batch.source, h, day);
+		END IF;
 		again := false;
 		LOOP
 			rounds := rounds + 1;
@@ -8042,9 +8146,22 @@ BEGIN
 			ELSE
 				TRUNCATE load_bad;
 				INSERT INTO load_bad SELECT DISTINCT f.line FROM load_fault f;
-				ANALYZE load_bad;
+				PERFORM load_analyze('load_bad');
 			END IF;
 			PERFORM load_plan_entities(batch.source, mode);
+			IF has_pairs THEN
+				-- parents that were to become active, and do not
+				INSERT INTO load_fault
+				SELECT w.line, 'inactive_parent', format('parent %s is inactive', entity_label(w.parent))
+				FROM load_want w JOIN entity e ON e.entity_id = w.parent
+				WHERE w.action = 'insert' AND e.status = 'inactive' AND (w.vto IS NULL OR w.vto > current_date)
+					AND w.parent IN (SELECT k.node FROM load_entity k WHERE NOT k.is_new)
+					AND NOT EXISTS (SELECT FROM load_change c WHERE c.node = w.parent AND c.changes AND c.status = 'active');
+				IF FOUND THEN
+					DROP TABLE load_value, load_change, load_old, load_want, load_gone, load_kept, load_several;
+					CONTINUE;
+				END IF;
+			END IF;
 			INSERT INTO load_fault
 			SELECT a.line, f.reason, f.message
 			FROM load_aside a JOIN load_fault f ON f.line = a.instead
@@ -8052,7 +8169,7 @@ BEGIN
 			INSERT INTO load_bad
 			SELECT a.line FROM load_aside a JOIN load_bad b ON b.line = a.instead WHERE NOT EXISTS (SELECT FROM load_bad o WHERE o.line = a.line);
 			SELECT count(*) INTO rejected FROM load_bad b WHERE b.line > 0;
-			EXIT resolve WHEN rejected > most AND load.dry_run IS NOT TRUE;
+			EXIT resolve WHEN (rejected > most OR mode = 'full_snapshot' AND rejected = rows) AND load.dry_run IS NOT TRUE;
 
 			IF EXISTS (SELECT FROM load_value v WHERE v.is_new) THEN
 				PERFORM load_need('entity', 'INSERT');
@@ -8115,6 +8232,9 @@ BEGIN
 			EXIT WHEN again;
 		END LOOP;
 		DROP TABLE load_entity, load_twin, load_id, load_mixed;
+		IF mode = 'full_snapshot' THEN
+			DROP TABLE load_spared, load_unlisted;
+		END IF;
 		IF has_pairs THEN
 			DROP TABLE load_parent, load_parent_id, load_pair;
 		END IF;
@@ -8133,6 +8253,19 @@ BEGIN
 					FROM (SELECT f.reason, count(DISTINCT f.line) AS n FROM load_fault f WHERE f.line > 0 GROUP BY f.reason ORDER BY 2 DESC, 1 LIMIT 5) x),
 				HINT = format('max_errors is %s. To see the rows: load(..., dry_run => true), then SELECT * FROM @extschema@.load_reject WHERE batch_id = %s.',
 					load.max_errors, id);
+		END IF;
+	END IF;
+
+	IF mode = 'full_snapshot' AND rejected = rows AND error IS NULL THEN
+		-- a file that is cut off must not end all that the source listed
+		error := CASE WHEN rows = 0 THEN 'load stopped: the full snapshot has no rows'
+			ELSE format('load stopped: %s of %s row%s of the full snapshot rejected', rejected, rows, CASE WHEN rows <> 1 THEN 's' END) END;
+		IF load.dry_run IS NOT TRUE THEN
+			PERFORM load_end();
+			RAISE data_exception USING
+				MESSAGE = error,
+				DETAIL = format('All that source "%s" has listed would end.', batch.source),
+				HINT = 'If nothing is left of the list, end its relationships with unassign, and its entities with set_entity_status.';
 		END IF;
 	END IF;
 
@@ -8489,8 +8622,8 @@ BEGIN
 				HINT = 'CREATE EXTENSION pg_trgm';
 		ELSIF v_usable IS DISTINCT FROM true AND threshold IS NULL THEN
 			RAISE NOTICE 'names are not compared by similarity' USING
-				DETAIL = coalesce(format('Extension pg_trgm is in schema "%s", which %s has no right to use.', v_trgm, quote_ident(current_user)),
-					'Extension pg_trgm is not installed.'),
+				DETAIL = CASE WHEN v_trgm IS NULL THEN 'Extension pg_trgm is not installed.'
+					ELSE format('Extension pg_trgm is in schema "%s", which %s has no right to use.', v_trgm, quote_ident(current_user)) END,
 				HINT = CASE WHEN v_trgm IS NULL THEN 'CREATE EXTENSION pg_trgm'
 					ELSE format('GRANT USAGE ON SCHEMA %I TO %I', v_trgm, current_user) END;
 			v_trgm := NULL;

@@ -8,7 +8,7 @@
  * shows the rows.  Parameters that COPY has no use for say which batch it is,
  * how many rows there are, and what is being done; the view load_progress reads
  * these.  ANALYZE and the end of a subtransaction reset a backend's report, so
- * each step of the load begins it anew.
+ * it is begun anew after each.
  *
  *-------------------------------------------------------------------------
  */
@@ -45,6 +45,7 @@
 #define LOAD_TAG_SOURCE	0x4836
 
 PG_FUNCTION_INFO_V1(hgraph_load_step);
+PG_FUNCTION_INFO_V1(hgraph_load_step_again);
 PG_FUNCTION_INFO_V1(hgraph_load_tick);
 PG_FUNCTION_INFO_V1(hgraph_load_end);
 PG_FUNCTION_INFO_V1(hgraph_load_lock);
@@ -53,11 +54,17 @@ PG_FUNCTION_INFO_V1(hgraph_new_entity_id);
 /* Rows of this step. */
 static int64 rows_done = 0;
 
+/* What the step is: arguments of load_step(). */
+static int64 step_batch = 0;
+static Oid	step_stage = InvalidOid;
+static int32 step_phase = 0;
+static int64 step_total = 0;
+
 /*
- * hgraph_load_step says which step of a load begins.
+ * report_step begins a report.
  */
-Datum
-hgraph_load_step(PG_FUNCTION_ARGS)
+static void
+report_step(void)
 {
 	const int	index[] = {
 		LOAD_MARK, LOAD_BATCH, LOAD_PHASE, LOAD_TOTAL,
@@ -65,16 +72,40 @@ hgraph_load_step(PG_FUNCTION_ARGS)
 	};
 	int64		value[lengthof(index)];
 
-	rows_done = PG_GETARG_INT64(4);
 	value[0] = LOAD_MARKED;
-	value[1] = PG_GETARG_INT64(0);
-	value[2] = PG_GETARG_INT32(2);
-	value[3] = PG_GETARG_INT64(3);
+	value[1] = step_batch;
+	value[2] = step_phase;
+	value[3] = step_total;
 	value[4] = PROGRESS_COPY_COMMAND_FROM;
 	value[5] = PROGRESS_COPY_TYPE_CALLBACK;
 	value[6] = rows_done;
-	pgstat_progress_start_command(PROGRESS_COMMAND_COPY, PG_GETARG_OID(1));
+	pgstat_progress_start_command(PROGRESS_COMMAND_COPY, step_stage);
 	pgstat_progress_update_multi_param(lengthof(index), index, value);
+}
+
+/*
+ * hgraph_load_step says which step of a load begins.
+ */
+Datum
+hgraph_load_step(PG_FUNCTION_ARGS)
+{
+	step_batch = PG_GETARG_INT64(0);
+	step_stage = PG_GETARG_OID(1);
+	step_phase = PG_GETARG_INT32(2);
+	step_total = PG_GETARG_INT64(3);
+	rows_done = PG_GETARG_INT64(4);
+	report_step();
+	PG_RETURN_VOID();
+}
+
+/*
+ * hgraph_load_step_again reports the step again, if there is one.
+ */
+Datum
+hgraph_load_step_again(PG_FUNCTION_ARGS)
+{
+	if (OidIsValid(step_stage))
+		report_step();
 	PG_RETURN_VOID();
 }
 
@@ -95,6 +126,7 @@ hgraph_load_tick(PG_FUNCTION_ARGS)
 Datum
 hgraph_load_end(PG_FUNCTION_ARGS)
 {
+	step_stage = InvalidOid;
 	pgstat_progress_end_command();
 	PG_RETURN_VOID();
 }

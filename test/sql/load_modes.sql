@@ -226,6 +226,119 @@ ALTER TABLE entity DISABLE ROW LEVEL SECURITY;
 ALTER TABLE relationship DISABLE ROW LEVEL SECURITY;
 DROP OWNED BY regress_loader, regress_other;
 DROP ROLE regress_loader, regress_other;
+-- Changes of what is there take effect on the day: before it, everything stays as it was
+
+INSERT INTO entity_type (entity_type) VALUES ('n');
+SELECT create_hierarchy('split', share_mode => 'split', require_primary => true) \g /dev/null
+SELECT new_load_batch('split', '{c,p,s,x}') AS split \gset
+\set m6 '{"entity_type": {"value": "n"}, "code": "c", "parent.type": {"value": "n"}, "parent.code": "p", "share": {"column": "s", "percent": true}, "is_primary": "x"}'
+SELECT stage(:split, '[["P", "", "", ""], ["Q", "", "", ""], ["R", "", "", ""], ["K", "P", "60", "y"], ["K", "Q", "40", ""]]') \g /dev/null
+SELECT inserted, relationships_added FROM load(:split, :'m6', 'split');
+-- members and shares at once
+SELECT stage(:split, '[["K", "P", "30", ""], ["K", "Q", "40", ""], ["K", "R", "30", "y"]]') \g /dev/null
+SELECT updated, inserted, rejected, relationships_added, relationships_changed FROM load(:split, :'m6', 'split', effective => '2025-01-01');
+SELECT * FROM parents WHERE child = 'K';
+SELECT figures();
+SELECT unchanged FROM load(:split, :'m6', 'split', effective => '2025-01-01');
+SELECT unchanged FROM load(:split, :'m6', 'split');
+SELECT figures();
+SELECT stage(:split, '[["K", "P", "50", ""], ["K", "R", "50", "y"]]') \g /dev/null
+SELECT rejected FROM load(:split, :'m6', 'split', effective => '2025-06-01');
+SELECT updated, rejected, relationships_changed, relationships_ended FROM load(:split, jsonb_set(:'m6', '{parents}', '"replace"'), 'split', effective => '2025-06-01');
+SELECT * FROM parents WHERE child = 'K' AND (upper(valid) IS NULL OR upper(valid) = '2025-06-01');
+-- what began on the day is changed in place
+SELECT stage(:split, '[["K", "P", "51", ""], ["K", "R", "49", "y"]]') \g /dev/null
+SELECT updated, relationships_changed FROM load(:split, :'m6', 'split', effective => '2025-06-01');
+SELECT * FROM parents WHERE child = 'K' AND (upper(valid) IS NULL OR upper(valid) = '2025-06-01');
+-- a snapshot leaves R out; Q comes back; days of the file's own
+SELECT stage(:split, '[["P", "", "", ""], ["Q", "", "", ""], ["R", "", "", ""], ["K", "P", "20", "y"], ["K", "Q", "80", ""]]') \g /dev/null
+SELECT inserted, updated, unchanged, rejected, relationships_added, relationships_changed, relationships_ended FROM load(:split, :'m6', 'split', 'full_snapshot', effective => '2025-07-01');
+SELECT * FROM parents WHERE child = 'K' AND upper(valid) IS NULL;
+SELECT figures();
+SELECT unchanged, relationships_ended FROM load(:split, :'m6', 'split', 'full_snapshot', effective => '2025-07-01');
+SELECT figures();
+UPDATE load_stage_:split SET s = CASE s WHEN '20' THEN '35' ELSE '65' END, x = '2025-08-01' WHERE c = 'K';
+SELECT updated, rejected, relationships_changed FROM load(:split, :'m6'::jsonb - 'is_primary' || '{"valid_from": "x"}', 'split');
+SELECT * FROM parents WHERE child = 'K' AND (upper(valid) IS NULL OR upper(valid) = '2025-08-01');
+SELECT unchanged FROM load(:split, :'m6'::jsonb - 'is_primary' || '{"valid_from": "x"}', 'split');
+SELECT * FROM check_hierarchy('split');
+
+-- Upside down: who is in the hierarchy already gets a parent from the day on
+
+SELECT create_hierarchy('turn', max_parents => 1) \g /dev/null
+SELECT new_load_batch('turn', '{c,p}') AS turn \gset
+\set m7 '{"entity_type": {"value": "n"}, "code": "c", "parent.type": {"value": "n"}, "parent.code": "p"}'
+SELECT stage(:turn, '[["t1", ""], ["t2", "t1"], ["t3", "t2"], ["t4", "t1"]]') \g /dev/null
+SELECT inserted FROM load(:turn, :'m7', 'turn');
+SELECT stage(:turn, '[["t2", ""], ["t1", "t2"], ["t3", "t4"], ["t4", ""]]') \g /dev/null
+SELECT updated, rejected FROM load(:turn, :'m7', 'turn', effective => '2025-01-01');
+SELECT line, messages FROM load_reject WHERE batch_id = :turn;
+SELECT inserted, updated, unchanged, rejected, relationships_added, relationships_ended FROM load(:turn, :'m7', 'turn', 'full_snapshot', effective => '2025-02-01');
+SELECT * FROM parents WHERE hierarchy = 'turn';
+SELECT unchanged FROM load(:turn, :'m7', 'turn', 'full_snapshot', effective => '2025-02-01');
+-- on a day before
+SELECT stage(:turn, '[["t3", "t1"], ["t5", ""], ["t4", "t5"]]') \g /dev/null
+SELECT inserted, updated FROM load(:turn, :'m7', 'turn', effective => '2024-06-01');
+SELECT * FROM parents WHERE hierarchy = 'turn' AND child IN ('t3', 't4');
+SELECT * FROM check_hierarchy('turn');
+
+-- A snapshot with nothing in it ends nothing
+
+\set VERBOSITY default
+TRUNCATE load_stage_:turn;
+SELECT load(:turn, :'m7', 'turn', 'full_snapshot');
+SELECT rows, error FROM load(:turn, :'m7', 'turn', 'full_snapshot', dry_run => true);
+SELECT stage(:turn, '[["", "t1"], ["t3", "t9"]]') \g /dev/null
+SELECT load(:turn, :'m7', 'turn', 'full_snapshot');
+SELECT rows, rejected, error FROM load(:turn, :'m7', 'turn', 'full_snapshot', dry_run => true);
+-- what others load meanwhile would not be seen
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT load(:turn, :'m7', 'turn');
+ROLLBACK;
+\set VERBOSITY terse
+
+-- Headers with dots, in a snapshot; days beyond those of the hierarchy
+
+SELECT create_hierarchy('short', validity => '[2020-01-01,2030-01-01)') \g /dev/null
+SELECT new_load_batch('dots', '{Customers.Code,"s.parent",from,to}') AS dots \gset
+\set m8 '{"entity_type": {"value": "n"}, "code": "Customers.Code", "parent.type": {"value": "n"}, "parent.code": "s.parent", "valid_from": "from", "valid_to": "to"}'
+SELECT stage(:dots, '[["d1", "", "", ""], ["d2", "d1", "", ""], ["d3", "d1", "", "2000-01-01"], ["d4", "d1", "2040-01-01", ""], ["d5", "d1", "2019-12-31", ""], ["d6", "d1", "", "2030-01-01"],
+	["d7", "d1", "2029-12-31", "2030-01-02"], ["d8", "d1", "", "2020-01-01"], ["", "d1", "", ""]]') \g /dev/null
+SELECT inserted, rejected FROM load(:dots, :'m8', 'short', 'full_snapshot');
+SELECT line, reasons FROM load_reject WHERE batch_id = :dots ORDER BY line;
+SELECT * FROM parents WHERE hierarchy = 'short';
+
+-- An inactive parent that is a row itself, and one that stays inactive since a more trusted source says so
+
+SELECT set_entity_status(add_entity('n', 'off', 'off'), 'inactive') \g /dev/null
+SELECT stage(:split, '[["off", "", "", ""], ["K2", "off", "60", "y"], ["K2", "P", "40", ""]]') \g /dev/null
+SELECT rejected FROM load(:split, :'m6', 'split');
+SELECT line, reasons, messages FROM load_reject WHERE batch_id = :split ORDER BY line;
+SELECT new_load_batch('says off', '{c,st}') AS off, new_load_batch('says on', '{c,st,p,s,x}') AS on \gset
+UPDATE load_source SET trust = 90 WHERE source = 'says off';
+SELECT stage(:off, '[["off", "inactive"]]'), stage(:on, '[["off", "active", "", "", ""], ["K2", "", "off", "60", "y"], ["K2", "", "P", "40", ""]]') \g /dev/null
+SELECT rejected FROM load(:off, '{"entity_type": {"value": "n"}, "code": "c", "status": "st"}');
+SELECT rejected FROM load(:on, :'m6'::jsonb || '{"status": "st"}', 'split');
+SELECT line, reasons, messages FROM load_reject WHERE batch_id = :on ORDER BY line;
+
+-- A row that only writing refuses, without a hierarchy
+
+ALTER TABLE entity ADD CONSTRAINT no_bad CHECK (name <> 'bad');
+SELECT new_load_batch('refused', '{code,name}') AS refused \gset
+SELECT stage(:refused, '[["N1", "good"], ["N2", "bad"]]') \g /dev/null
+SELECT inserted, rejected FROM load(:refused, '{"entity_type": {"value": "org"}, "code": "code", "name": "name"}');
+SELECT line, reasons FROM load_reject WHERE batch_id = :refused;
+ALTER TABLE entity DROP CONSTRAINT no_bad;
+
+-- Rings whose edges begin on different days are found in time
+
+SET statement_timeout = '10s';
+SELECT count(*), count(*) FILTER (WHERE closes), max(line) FILTER (WHERE closes) FROM load_cycles($$
+	SELECT i::bigint, (i + 1)::bigint, daterange('2015-01-01'::date + i % 4000, NULL), i::bigint, false FROM generate_series(1, 4000) i
+	UNION ALL SELECT 4001, 1, daterange(NULL, '2014-01-01'), 4001, false
+	UNION ALL SELECT 4001, 2, daterange('2015-01-01', NULL), 4002, false$$);
+RESET statement_timeout;
+
 SELECT * FROM check_hierarchy('sales');
 SELECT * FROM check_hierarchy('many');
 SELECT count(*) FROM pg_class WHERE relname ~ '^load_' AND relpersistence = 't';

@@ -216,7 +216,8 @@ fails($s, "SELECT load($batch, '$mapping', 'sales', max_errors => '99.9%')", '22
 is(load_batch($batch, ", max_errors => '100%'")->{rejected}, 50, 'within the limit');
 $batch = stage('none');
 is(load_batch($batch)->{rows}, 0, 'an empty file');
-is(load_batch($batch, ", mode => 'full_snapshot'")->{rows}, 0, 'as a snapshot');
+fails($s, "SELECT load($batch, '$mapping', 'sales', 'full_snapshot')", '22000', 'not as a snapshot', qr/the full snapshot has no rows/);
+is(load_batch($batch, ", mode => 'full_snapshot', dry_run => true")->{rows}, 0, 'but for a dry run');
 
 # progress, cancel: nothing is left
 $batch = $s->query("SELECT new_load_batch('big', '{type,code,name,npi,ptype,pcode,share,from}')");
