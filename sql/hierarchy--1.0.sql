@@ -7220,6 +7220,7 @@ BEGIN
 		FROM relationship r
 		WHERE r.hierarchy_id = h.hierarchy_id AND r.child_id IN (SELECT p.child FROM load_pair p WHERE NOT p.child_new
 			AND NOT EXISTS (SELECT FROM load_bad b WHERE b.line = p.line));
+		CREATE INDEX ON load_old (child);
 		PERFORM load_analyze('load_old');
 	END IF;
 
@@ -7232,6 +7233,7 @@ BEGIN
 	FROM load_pair p
 	WHERE NOT have_old AND NOT EXISTS (SELECT FROM load_bad b WHERE b.line = p.line);
 	CREATE TEMP TABLE load_gone (no bigint, child bigint, parent bigint, valid daterange, day date) ON COMMIT DROP;
+	CREATE INDEX ON load_gone (no);
 	IF have_old THEN
 		INSERT INTO load_want
 		SELECT p.line, p.child, p.parent, p.child_new, p.ctype, p.ptype, p.vfrom, p.vto, o.no,
