@@ -127,10 +127,11 @@ level_of(HgRows *rows, TreeState *state, uint32 node)
 }
 
 /*
- * count_children counts the nodes that are listed under a node.
+ * count_neighbours counts the different nodes that a node's edges lead to:
+ * all parents, or the children that are listed under it.
  */
 static int64
-count_children(HgRows *rows, TreeState *state, uint32 node)
+count_neighbours(HgRows *rows, TreeState *state, uint32 node, HgDir dir)
 {
 	HgScratch  *seen = state->seen;
 	int64		n = 0;
@@ -138,7 +139,7 @@ count_children(HgRows *rows, TreeState *state, uint32 node)
 	HgEdges		it;
 
 	hg_scratch_clear(seen);
-	hg_edges_begin(&it, &rows->q.view, node, HG_DOWN);
+	hg_edges_begin(&it, &rows->q.view, node, dir);
 	while (hg_edges_next(&it))
 	{
 		if ((++work & 0xfff) == 0)
@@ -146,30 +147,7 @@ count_children(HgRows *rows, TreeState *state, uint32 node)
 		if (seen->stamp[it.node] == seen->epoch)
 			continue;
 		seen->stamp[it.node] = seen->epoch;
-		n += trunk_of(rows, state, it.node) == node;
-	}
-	return n;
-}
-
-/*
- * count_parents counts the different nodes above a node, listed or not.
- */
-static int64
-count_parents(HgRows *rows, TreeState *state, uint32 node)
-{
-	HgScratch  *seen = state->seen;
-	int64		n = 0;
-	uint32		work = 0;
-	HgEdges		it;
-
-	hg_scratch_clear(seen);
-	hg_edges_begin(&it, &rows->q.view, node, HG_UP);
-	while (hg_edges_next(&it))
-	{
-		if ((++work & 0xfff) == 0)
-			CHECK_FOR_INTERRUPTS();
-		n += seen->stamp[it.node] != seen->epoch;
-		seen->stamp[it.node] = seen->epoch;
+		n += dir == HG_UP || trunk_of(rows, state, it.node) == node;
 	}
 	return n;
 }
@@ -263,12 +241,12 @@ tree_next(HgRows *rows, Datum *values, bool *nulls)
 	}
 	if (HG_WANTED(rows, COL_CHILDREN))
 	{
-		values[COL_CHILDREN] = Int64GetDatum(count_children(rows, state, node));
+		values[COL_CHILDREN] = Int64GetDatum(count_neighbours(rows, state, node, HG_DOWN));
 		nulls[COL_CHILDREN] = false;
 	}
 	if (HG_WANTED(rows, COL_PARENTS))
 	{
-		values[COL_PARENTS] = Int64GetDatum(count_parents(rows, state, node));
+		values[COL_PARENTS] = Int64GetDatum(count_neighbours(rows, state, node, HG_UP));
 		nulls[COL_PARENTS] = false;
 	}
 	return true;
