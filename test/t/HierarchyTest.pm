@@ -13,7 +13,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(start_node extension_conf session data_folder seed fails
+our @EXPORT = qw(start_node extension_conf session data_folder seed fails long
   milliseconds server_died);
 
 # Settings that every server of these tests runs with.  Statements are not
@@ -67,6 +67,15 @@ sub data_folder
 		return "$base/$set" if -r "$base/$set/oracle.json";
 	}
 	return;
+}
+
+# long(light, long): the size of a test, by the kind of run: "make test-faults"
+# sets HIERARCHY_LONG.
+sub long
+{
+	my ($light, $long) = @_;
+
+	return $ENV{HIERARCHY_LONG} ? $long : $light;
 }
 
 # seed(): the seed of this run, printed so that a failure can be repeated.
