@@ -1,6 +1,7 @@
 # "make demo" and "make test" set up a bare machine, so they must work where
 # nothing of PostgreSQL is installed yet, and leave everything to scripts.
-SCRIPTS_ONLY = demo test test-clients test-versions setup bench
+SCRIPTS_ONLY = demo test test-faults test-clients test-versions test-upgrade test-memory \
+	fuzz lint coverage setup bench
 DEMO_DATA := $(DATA)
 
 .PHONY: $(SCRIPTS_ONLY)
@@ -40,6 +41,7 @@ GRAPH_OBJS = \
 OBJS = \
 	src/hierarchy.o \
 	src/guc.o \
+	src/library.o \
 	$(GRAPH_OBJS) \
 	src/am/append.o \
 	src/am/build.o \
@@ -139,6 +141,7 @@ OBJS = \
 	src/directory/label.o \
 	src/directory/load_check.o \
 	src/directory/load_cycle.o \
+	src/directory/load_group.o \
 	src/directory/load_progress.o \
 	src/directory/load_scan.o \
 	src/directory/load_values.o \
@@ -161,10 +164,16 @@ OBJS = \
 SOURCE_HEADERS = $(filter-out $(srcdir)/src/client/%, \
 	$(wildcard $(srcdir)/src/*.h $(srcdir)/src/*/*.h))
 
-PG_CPPFLAGS = -I$(srcdir)/src
+# One source of the version
+HIERARCHY_VERSION := $(shell sed -n "s/^default_version *= *'\([^']*\)'.*/\1/p" $(dir $(firstword $(MAKEFILE_LIST)))hierarchy.control)
+
+PG_CPPFLAGS = -I$(srcdir)/src -DHIERARCHY_VERSION='"$(HIERARCHY_VERSION)"'
+# PostgreSQL's own headers have parameters that they do not use, as have our
+# functions, which follow its interfaces (fcinfo, callbacks).  -Wclobbered is
+# about variables around PG_TRY, and wrong about those that nobody changes in it.
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-clobbered
 
-REGRESS = am hgraph_type hrollup functions arguments cycle planner closure_scan rollup rollup_order rollup_views directory verbs directory_rights audit rules history ownership load load_modes load_duplicates match bi_views
+REGRESS = am hgraph_type hrollup functions arguments cycle planner closure_scan rollup rollup_order rollup_views directory verbs directory_rights audit rules history ownership load load_modes load_duplicates match nasty_names bi_views
 # Some expected results have characters beyond ASCII
 REGRESS_OPTS = --inputdir=$(srcdir)/test --load-extension=hierarchy \
 	--encoding=UTF8 --no-locale
@@ -198,6 +207,15 @@ ISOLATION_OPTS = --inputdir=$(srcdir)/test --outputdir=. \
 
 TAP_TESTS = 1
 PROVE_TESTS = test/t/*.pl
+# Started before the others, for all to end at the same time
+SLOW_TESTS = test/t/001_oracle.pl test/t/003_badinput.pl test/t/014_directory_hospitals.pl \
+	test/t/020_rollup_parallel.pl test/t/025_client_load.pl test/t/008_rollup_faults.pl \
+	test/t/013_rollup_properties.pl test/t/002_realdata.pl test/t/007_rollup_data.pl \
+	test/t/024_match_hospitals.pl test/t/023_load.pl test/t/017_directory_dump.pl \
+	test/t/029_replication.pl test/t/026_client_tools.pl test/t/027_bi_views.pl
+# Those with a long form, which "make test-faults" runs
+PAREN = (
+FAULT_TESTS = $(shell grep -lE '\<long\$(PAREN)|HIERARCHY_LONG' $(wildcard $(PROVE_TESTS)))
 
 # Programs that test src/graph, and what the client reads, without a server
 UNIT_TESTS = test/unit/build/graph_test test/unit/build/rollup_test test/unit/build/client_test
@@ -214,6 +232,7 @@ include $(PGXS)
 PROVE_FLAGS += -I test/t
 
 $(OBJS) $(OBJS:.o=.bc): $(SOURCE_HEADERS)
+src/hierarchy.o src/hierarchy.bc: $(srcdir)/hierarchy.control
 
 # Elsewhere than in the source tree, there are no folders for objects yet.  A
 # rule would find those of the sources through VPATH.
@@ -242,18 +261,21 @@ unit: $(UNIT_TESTS)
 
 test/unit/build/%: test/unit/%.c $(GRAPH_OBJS:.o=.c) $(SOURCE_HEADERS) $(wildcard $(srcdir)/test/unit/*.h)
 	@mkdir -p $(@D)
-	$(CC) -std=gnu99 -g -O1 -Wall -Wextra -I$(srcdir)/src -o $@ $< $(GRAPH_OBJS:%.o=$(srcdir)/%.c) -lm
+	$(CC) -std=gnu99 -g -O1 -Wall -Wextra $(COPT) -I$(srcdir)/src -o $@ $< $(GRAPH_OBJS:%.o=$(srcdir)/%.c) -lm
 
 CLIENT_READER = $(addprefix $(srcdir)/src/client/, csv.c decode.c memory.c message.c term.c)
 
 test/unit/build/client_test: test/unit/client_test.c $(CLIENT_READER) $(wildcard $(srcdir)/src/client/*.h)
 	@mkdir -p $(@D)
-	$(CC) -std=gnu99 -D_GNU_SOURCE -g -O1 -Wall -Wextra -I$(srcdir)/src/client -o $@ $< $(CLIENT_READER)
+	$(CC) -std=gnu99 -D_GNU_SOURCE -g -O1 -Wall -Wextra $(COPT) -I$(srcdir)/src/client -o $@ $< $(CLIENT_READER)
 
 endif
 
-demo test test-clients test-versions setup:
+demo test test-clients test-versions test-upgrade test-memory fuzz lint coverage setup:
 	@DATA='$(DEMO_DATA)' $(dir $(firstword $(MAKEFILE_LIST)))scripts/$@
+
+test-faults:
+	@$(dir $(firstword $(MAKEFILE_LIST)))scripts/test faults
 
 bench:
 	@$(dir $(firstword $(MAKEFILE_LIST)))bench/run $(BENCH_OPTIONS)

@@ -60,7 +60,7 @@ ANALYZE hierarchy.entity, hierarchy.relationship;
 CHECKPOINT;
 SELECT clock_timestamp() AS t \gset
 :copy2;
-SELECT rejected AS rejected2 FROM hierarchy.load(2, '{"entity_type": "type", "code": "code", "parent.type": "ptype", "parent.code": "pcode"}', 'two') \gset
+SELECT rejected AS rejected2 FROM hierarchy.load(2, '{"entity_type": "type", "code": "code", "name": "name", "parent.type": "ptype", "parent.code": "pcode"}', 'two') \gset
 SELECT extract(epoch FROM clock_timestamp() - :'t') * 1e6 AS load_relationships, count(*) AS loaded
 FROM hierarchy.relationship \gset
 CHECKPOINT;

@@ -885,6 +885,14 @@ AS 'MODULE_PATHNAME', 'hgraph_verify';
 COMMENT ON FUNCTION @extschema@.verify(@extschema@.hgraph) IS
 'checks that index and table agree and that the graph has no cycle; no rows when all is well';
 
+-- The library
+
+CREATE FUNCTION @extschema@.library_version() RETURNS text
+LANGUAGE C STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'hgraph_library_version';
+COMMENT ON FUNCTION @extschema@.library_version() IS
+'version of the extension that the loaded library belongs to';
+
 -- Rollup: the type hrollup
 
 CREATE TYPE @extschema@.hrollup;
@@ -2222,10 +2230,8 @@ COMMENT ON FUNCTION @extschema@.add_audit_triggers(regclass) IS
 'internal: gives a table of the directory the triggers that log its changes';
 
 SELECT @extschema@.add_audit_triggers(audited)
-FROM pg_catalog.unnest('{
-	@extschema@.entity_type, @extschema@.entity, @extschema@.identifier_scheme, @extschema@.identifier,
-	@extschema@.relationship_type, @extschema@.hierarchy, @extschema@.relationship_rule, @extschema@.relationship
-}'::regclass[]) AS audited;
+FROM pg_catalog.unnest(ARRAY['@extschema@.entity_type', '@extschema@.entity', '@extschema@.identifier_scheme', '@extschema@.identifier',
+	'@extschema@.relationship_type', '@extschema@.hierarchy', '@extschema@.relationship_rule', '@extschema@.relationship']::regclass[]) AS audited;
 
 -- Partitions of change_log, one for each month (UTC).  They do not belong to
 -- the extension: dumps contain them as they are.
@@ -4092,6 +4098,10 @@ DECLARE
 	locked bigint[] := '{}';
 	near bigint[];
 	far bigint[];
+	-- whoever has no right to what lists say leaves it where it is
+	has_lists boolean := has_table_privilege('@extschema@.entity_source', 'SELECT') AND has_table_privilege('@extschema@.entity_source', 'UPDATE')
+		AND has_table_privilege('@extschema@.load_source', 'SELECT') AND has_table_privilege('@extschema@.relationship_source', 'SELECT')
+		AND has_table_privilege('@extschema@.relationship_source', 'INSERT') AND has_table_privilege('@extschema@.relationship_source', 'DELETE');
 BEGIN
 	IF merged IS NULL OR kept IS NULL THEN
 		RAISE null_value_not_allowed USING MESSAGE = 'entities to be merged must not be NULL';
@@ -4134,6 +4144,12 @@ BEGIN
 				(SELECT min(i) FROM unnest(ARRAY[merged, kept]) i WHERE NOT EXISTS (SELECT FROM entity x WHERE x.entity_id = i)));
 	END IF;
 
+	IF has_lists THEN
+		has_lists := EXISTS (SELECT FROM load_source);
+	END IF;
+	IF has_lists THEN
+		PERFORM move_sources(merged, kept);
+	END IF;
 	FOR h IN SELECT x.* FROM hierarchy x ORDER BY x.hierarchy_id
 	LOOP
 		near := all_children(find_graph(h.hierarchy_id, h.name), merged);
@@ -4146,6 +4162,9 @@ BEGIN
 	UPDATE entity x SET status = 'merged', merged_into = kept WHERE x.entity_id = merged;
 	IF NOT FOUND THEN
 		PERFORM refuse_entity(merged);
+	END IF;
+	IF has_lists THEN
+		PERFORM show_survivors(kept);
 	END IF;
 	PERFORM leave_reason(former);
 END
@@ -6042,6 +6061,13 @@ AS 'MODULE_PATHNAME', 'hgraph_load_cycles';
 COMMENT ON FUNCTION @extschema@.load_cycles(text) IS
 'rows that are part of a cycle among the edges that a query lists, and which of them close one; internal';
 
+CREATE FUNCTION @extschema@.load_groups(query text)
+RETURNS TABLE (line bigint, grp bigint)
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'hgraph_load_groups';
+COMMENT ON FUNCTION @extschema@.load_groups(text) IS
+'rows that belong together by the pairs of rows that a query lists, and the smallest of each group; internal';
+
 CREATE VIEW @extschema@.load_progress AS
 SELECT p.pid, p.param12 AS batch_id,
 	CASE p.param13
@@ -6060,11 +6086,15 @@ COMMENT ON VIEW @extschema@.load_progress IS 'loads that are running in this dat
 COMMENT ON COLUMN @extschema@.load_progress.pid IS 'process of the session';
 COMMENT ON COLUMN @extschema@.load_progress.batch_id IS 'the batch that is being loaded';
 COMMENT ON COLUMN @extschema@.load_progress.phase IS 'what is being done';
-COMMENT ON COLUMN @extschema@.load_progress.rows_done IS 'rows that this phase has done';
+COMMENT ON COLUMN @extschema@.load_progress.rows_done IS 'rows that this phase has done, where it goes row by row';
 COMMENT ON COLUMN @extschema@.load_progress.rows_total IS 'rows of the batch';
 COMMENT ON COLUMN @extschema@.load_progress.started IS 'when its transaction began';
 
 -- Batches and their tables
+--
+-- Those who act as the owner look at the role that the session has set for
+-- itself: current_user is the owner there, and a pool of connections logs in as
+-- one who may become any of its users.
 
 CREATE FUNCTION @extschema@.make_load_tables(batch_id bigint, columns text[], role_name text)
 RETURNS void
@@ -6075,7 +6105,7 @@ DECLARE
 	stage text := format('@extschema@.%I', 'load_stage_' || batch_id);
 	result text := format('@extschema@.%I', 'load_result_' || batch_id);
 BEGIN
-	IF NOT pg_has_role(session_user, role_name, 'MEMBER') OR NOT has_table_privilege(role_name, '@extschema@.load_batch', 'INSERT')
+	IF NOT pg_has_role(coalesce(nullif(current_setting('role'), 'none'), session_user), role_name, 'MEMBER') OR NOT has_table_privilege(role_name, '@extschema@.load_batch', 'INSERT')
 		OR NOT EXISTS (SELECT FROM load_batch b WHERE b.batch_id = make_load_tables.batch_id AND b.columns = make_load_tables.columns)
 	THEN
 		RAISE insufficient_privilege USING
@@ -6105,7 +6135,7 @@ BEGIN
 	LOOP
 		name := format('@extschema@.%I', name || batch_id);
 		CONTINUE WHEN to_regclass(name) IS NULL;
-		IF NOT pg_has_role(session_user, role_name, 'MEMBER') OR NOT has_table_privilege(role_name, name, 'TRUNCATE') THEN
+		IF NOT pg_has_role(coalesce(nullif(current_setting('role'), 'none'), session_user), role_name, 'MEMBER') OR NOT has_table_privilege(role_name, name, 'TRUNCATE') THEN
 			RAISE insufficient_privilege USING
 				MESSAGE = format('permission denied for table %s', substr(name, strpos(name, '.') + 1)),
 				HINT = 'Whoever made a batch can drop it, and the owner of the extension.';
@@ -6167,13 +6197,24 @@ BEGIN
 				HINT = 'Give every column of the file a name of its own.';
 		END IF;
 	END LOOP;
-	INSERT INTO load_source (source) SELECT btrim(new_load_batch.source)
-	WHERE NOT EXISTS (SELECT FROM load_source s WHERE s.source = btrim(new_load_batch.source))
-	ON CONFLICT DO NOTHING;
-	INSERT INTO load_batch (source, file_name, file_size, fingerprint, columns)
-	VALUES (btrim(new_load_batch.source), new_load_batch.file_name, new_load_batch.file_size, new_load_batch.fingerprint,
-		new_load_batch.columns)
-	RETURNING batch_id INTO id;
+	FOR attempt IN 1 .. 3
+	LOOP
+		INSERT INTO load_source (source) SELECT btrim(new_load_batch.source)
+		WHERE NOT EXISTS (SELECT FROM load_source s WHERE s.source = btrim(new_load_batch.source))
+		ON CONFLICT DO NOTHING;
+		BEGIN
+			INSERT INTO load_batch (source, file_name, file_size, fingerprint, columns)
+			VALUES (btrim(new_load_batch.source), new_load_batch.file_name, new_load_batch.file_size, new_load_batch.fingerprint,
+				new_load_batch.columns)
+			RETURNING batch_id INTO id;
+			EXIT;
+		EXCEPTION WHEN foreign_key_violation THEN
+			-- somebody has just dropped the source with its last batch
+			IF attempt = 3 THEN
+				RAISE;
+			END IF;
+		END;
+	END LOOP;
 	PERFORM make_load_tables(id, new_load_batch.columns, current_user);
 	RETURN id;
 END
@@ -6187,6 +6228,8 @@ LANGUAGE plpgsql VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 #variable_conflict use_column
+DECLARE
+	batch_source text;
 BEGIN
 	IF NOT EXISTS (SELECT FROM load_batch b WHERE b.batch_id = drop_load_batch.batch_id) THEN
 		RAISE no_data_found USING MESSAGE = format('load batch %s does not exist', coalesce(drop_load_batch.batch_id::text, 'NULL'));
@@ -6194,7 +6237,24 @@ BEGIN
 	PERFORM drop_load_tables(drop_load_batch.batch_id, current_user);
 	IF keep_rejects IS NOT TRUE THEN
 		DELETE FROM load_reject r WHERE r.batch_id = drop_load_batch.batch_id;
-		DELETE FROM load_batch b WHERE b.batch_id = drop_load_batch.batch_id;
+		DELETE FROM load_batch b WHERE b.batch_id = drop_load_batch.batch_id RETURNING b.source INTO batch_source;
+		-- and with the last batch the source, if nobody ever said anything of it, nor it of anything
+		IF has_table_privilege('@extschema@.load_source', 'DELETE') AND has_table_privilege('@extschema@.entity_source', 'SELECT')
+			AND has_table_privilege('@extschema@.relationship_source', 'SELECT')
+			AND NOT row_security_active('@extschema@.entity_source') AND NOT row_security_active('@extschema@.relationship_source')
+			AND NOT row_security_active('@extschema@.load_batch')
+		THEN
+			BEGIN
+				DELETE FROM load_source s
+				WHERE s.source = batch_source AND s.trust = 50 AND s.description IS NULL
+					AND NOT EXISTS (SELECT FROM load_batch b WHERE b.source = s.source)
+					AND NOT EXISTS (SELECT FROM entity_source e WHERE e.source = s.source)
+					AND NOT EXISTS (SELECT FROM relationship_source r WHERE r.source = s.source);
+			EXCEPTION WHEN foreign_key_violation THEN
+				-- somebody has just made another batch
+				NULL;
+			END;
+		END IF;
 	END IF;
 END
 $$;
@@ -6630,20 +6690,10 @@ BEGIN
 	INSERT INTO load_key SELECT k.line, E'\x01' || k.node, false, k.node FROM load_key k WHERE k.node IS NOT NULL;
 	PERFORM load_analyze('load_key');
 	CREATE TEMP TABLE load_group ON COMMIT DROP AS
-	SELECT DISTINCT k.line, k.line AS grp
-	FROM load_key k
-	WHERE k.key IN (SELECT o.key FROM load_key o GROUP BY o.key HAVING min(o.line) < max(o.line));
+	SELECT g.line, g.grp
+	FROM load_groups('SELECT k.line, k.first FROM (SELECT o.line, min(o.line) OVER (PARTITION BY o.key) AS first FROM load_key o) k
+		WHERE k.line <> k.first') g;
 	PERFORM load_analyze('load_group');
-	LOOP
-		UPDATE load_group g SET grp = x.grp
-		FROM (
-			SELECT k.line, min(m.grp) AS grp
-			FROM load_key k
-				JOIN (SELECT o.key, min(p.grp) AS grp FROM load_key o JOIN load_group p ON p.line = o.line GROUP BY o.key) m ON m.key = k.key
-			GROUP BY k.line) x
-		WHERE x.line = g.line AND x.grp < g.grp;
-		EXIT WHEN NOT FOUND;
-	END LOOP;
 	-- lines that lead to two entities of the directory are not settled here
 	DELETE FROM load_group g
 	WHERE g.grp IN (SELECT p.grp FROM load_key k JOIN load_group p ON p.line = k.line GROUP BY p.grp HAVING count(DISTINCT k.node) > 1);
@@ -6752,7 +6802,7 @@ BEGIN
 	no_more := NOT (have_ids OR have_records OR have_merged);
 	-- entities by type and code; numbers of new ones go by the order of the file
 	CREATE TEMP TABLE load_entity ON COMMIT DROP AS
-	SELECT x.ent, x.etype, x.code, NULL::jsonb AS ids, x.n,
+	SELECT load_tick(x.ent) AS ent, x.etype, x.code, NULL::jsonb AS ids, x.n,
 		CASE WHEN no_more AND x.entity_id IS NULL THEN new_entity_id() ELSE x.entity_id END AS node,
 		x.entity_id IS NULL AS is_new, CASE WHEN x.entity_id IS NULL THEN NULL ELSE 'code' END AS how,
 		x.entity_id IS NOT NULL AS own_code, false AS is_follower
@@ -6942,7 +6992,9 @@ BEGIN
 				UNION ALL
 				SELECT p.ctype, p.pcode, e.entity_id, NULL, e.entity_type, (e.entity_type <> p.ctype)::integer
 				FROM (SELECT DISTINCT l.etype AS ctype, l.pcode FROM load_line l WHERE l.pcode IS NOT NULL AND l.ptype IS NULL) p
-					JOIN entity e ON e.code = p.pcode AND e.entity_type = ANY (types)) x
+					JOIN entity e ON e.code = p.pcode AND e.entity_type = ANY (types)
+				-- a row of the file may lead to another one, into which this one was merged
+				WHERE NOT EXISTS (SELECT FROM load_entity k WHERE k.etype = e.entity_type AND k.code = e.code AND k.node IS NOT NULL)) x
 			WHERE NOT have_rules OR EXISTS (SELECT FROM relationship_rule r
 				WHERE r.hierarchy_id = h.hierarchy_id AND r.child_type = x.ctype AND r.parent_type = x.type)) c
 		WHERE c.rank = c.best
@@ -6987,7 +7039,7 @@ BEGIN
 	PERFORM load_analyze('load_parent, load_parent_id');
 
 	CREATE TEMP TABLE load_pair ON COMMIT DROP AS
-	SELECT l.line, k.ent, k.node AS child, k.is_new AS child_new, k.etype AS ctype, p.node AS parent, p.ent AS parent_ent, p.type AS ptype,
+	SELECT load_tick(l.line) AS line, k.ent, k.node AS child, k.is_new AS child_new, k.etype AS ctype, p.node AS parent, p.ent AS parent_ent, p.type AS ptype,
 		false AS ambiguous, l.share, l.is_primary, l.rtype, l.influence, l.rattrs, l.vfrom, l.vto
 	FROM load_line l
 		LEFT JOIN load_twin t ON t.line = l.line
@@ -7123,7 +7175,9 @@ BEGIN
 			FROM jsonb_each_text(l.pids) x)) END
 	FROM load_pair p JOIN load_line l ON l.line = p.line
 	WHERE (p.parent IS NULL OR p.ambiguous) AND NOT (l.faults IS NOT NULL AND EXISTS (SELECT FROM load_fault f
-		WHERE f.line = p.line AND f.reason = 'unknown_type'));
+			WHERE f.line = p.line AND f.reason = 'unknown_type'))
+		-- a good row would have added the parent that it names
+		AND NOT (p.parent IS NULL AND l.faults IS NOT NULL AND l.pname IS NOT NULL AND l.ptype IS NOT NULL AND l.pcode IS NOT NULL);
 	INSERT INTO load_fault
 	SELECT p.line, 'cycle', 'the entity is its own parent'
 	FROM load_pair p
@@ -7154,12 +7208,13 @@ BEGIN
 		WHERE p.vfrom < lower(h.validity) OR p.vfrom >= upper(h.validity) OR p.vto > upper(h.validity) OR p.vto <= lower(h.validity);
 	END IF;
 	-- whoever is inactive; what becomes of those that are in the file shows when their changes are known
-	WITH inactive AS MATERIALIZED (
-		SELECT e.entity_id FROM entity e
-		WHERE e.status = 'inactive' AND e.entity_id IN (SELECT p.parent FROM load_pair p))
+	WITH inactive AS MATERIALIZED (SELECT e.entity_id FROM entity e WHERE e.status = 'inactive'),
+	below AS MATERIALIZED (
+		SELECT p.line, p.parent, p.vto FROM load_pair p
+		WHERE p.parent IN (SELECT e.entity_id FROM inactive e))
 	INSERT INTO load_fault
 	SELECT x.line, 'inactive_parent', format('parent %s is inactive', entity_label(x.parent))
-	FROM load_pair x JOIN inactive e ON e.entity_id = x.parent
+	FROM below x
 	WHERE (x.vto IS NULL OR x.vto > current_date) AND NOT EXISTS (SELECT FROM load_entity k WHERE k.node = x.parent);
 END
 $$;
@@ -7184,7 +7239,14 @@ BEGIN
 			GROUP BY coalesce(t.ent, f.line)) d
 			JOIN load_entity k ON k.ent = d.ent AND k.n = d.n AND k.is_new
 			JOIN load_pair p ON p.parent_ent = k.ent
-		WHERE NOT EXISTS (SELECT FROM load_fault f WHERE f.line = p.line);
+		WHERE k.ent > 0 AND NOT EXISTS (SELECT FROM load_fault f WHERE f.line = p.line)
+		UNION ALL
+		-- a parent that only rows below it name has no row: what is wrong with it, is with them
+		SELECT DISTINCT p.line, f.reason, format('parent %s "%s" cannot be added: %s', k.etype, k.code, f.message)
+		FROM load_fault f
+			JOIN load_entity k ON k.ent = f.line AND k.is_new
+			JOIN load_pair p ON p.parent_ent = k.ent
+		WHERE f.line < 0 AND NOT EXISTS (SELECT FROM load_fault o WHERE o.line = p.line);
 		EXIT WHEN NOT FOUND;
 	END LOOP;
 	INSERT INTO load_fault
@@ -7207,26 +7269,28 @@ AS $$
 #variable_conflict use_column
 DECLARE
 	-- nobody but children that were there before has relationships
-	have_old boolean := EXISTS (SELECT FROM load_pair p WHERE NOT p.child_new);
+	have_known boolean := EXISTS (SELECT FROM load_pair p WHERE NOT p.child_new);
+	have_old boolean := false;
 	only_type text := CASE WHEN cardinality(h.relationship_types) = 1 THEN h.relationship_types[1] END;
 BEGIN
 	-- what there is, of children that have a good row
 	CREATE TEMP TABLE load_old (no bigint, child bigint, parent bigint, valid daterange, share numeric, is_primary boolean, rtype text,
 		influence numeric, attributes jsonb, named boolean) ON COMMIT DROP;
-	IF have_old THEN
+	IF have_known THEN
 		INSERT INTO load_old
 		SELECT row_number() OVER (), r.child_id, r.parent_id, r.valid, r.share, r.is_primary, r.relationship_type, r.influence_level,
 			r.attributes, false
 		FROM relationship r
 		WHERE r.hierarchy_id = h.hierarchy_id AND r.child_id IN (SELECT p.child FROM load_pair p WHERE NOT p.child_new
 			AND NOT EXISTS (SELECT FROM load_bad b WHERE b.line = p.line));
+		have_old := FOUND;
 		CREATE INDEX ON load_old (child);
 		PERFORM load_analyze('load_old');
 	END IF;
 
 	-- each row and the relationship there is
 	CREATE TEMP TABLE load_want ON COMMIT DROP AS
-	SELECT p.line, p.child, p.parent, p.child_new, p.ctype, p.ptype, p.vfrom, p.vto, NULL::bigint AS old_no, 'insert' AS action,
+	SELECT load_tick(p.line) AS line, p.child, p.parent, p.child_new, p.ctype, p.ptype, p.vfrom, p.vto, NULL::bigint AS old_no, 'insert' AS action,
 		daterange(coalesce(p.vfrom, lower(h.validity)), coalesce(p.vto, upper(h.validity))) AS valid,
 		p.share, p.is_primary, coalesce(p.rtype, only_type) AS rtype, p.influence, coalesce(p.rattrs, '{}') AS attributes, false AS is_move,
 		NULL::date AS revises
@@ -7236,7 +7300,7 @@ BEGIN
 	CREATE INDEX ON load_gone (no);
 	IF have_old THEN
 		INSERT INTO load_want
-		SELECT p.line, p.child, p.parent, p.child_new, p.ctype, p.ptype, p.vfrom, p.vto, o.no,
+		SELECT load_tick(p.line), p.child, p.parent, p.child_new, p.ctype, p.ptype, p.vfrom, p.vto, o.no,
 			CASE WHEN o.no IS NULL THEN 'insert'
 				WHEN mode = 'insert_only' OR p.vfrom IS NULL AND p.vto IS NULL AND (p.share IS NULL OR p.share = o.share)
 					AND (p.is_primary IS NULL OR p.is_primary = o.is_primary) AND (coalesce(p.rtype, o.rtype, only_type) IS NOT DISTINCT FROM o.rtype)
@@ -7304,7 +7368,8 @@ BEGIN
 				AND NOT EXISTS (SELECT FROM load_gone x WHERE x.no = o.no);
 			PERFORM load_analyze('load_gone');
 		END IF;
-
+	END IF;
+	IF have_old OR have_known AND EXISTS (SELECT FROM relationship r WHERE r.hierarchy_id = h.hierarchy_id) THEN
 		-- a new relationship begins on the day if its child is in the hierarchy already, and ends where the next one begins
 		UPDATE load_want w SET valid = daterange(x.first, x.last), is_move = x.moves
 		FROM (
@@ -7392,18 +7457,23 @@ AS $$
 DECLARE
 	mine integer := (SELECT s.trust FROM load_source s WHERE s.source = batch_source);
 	twins boolean := EXISTS (SELECT FROM load_twin);
+	have_known boolean := EXISTS (SELECT FROM load_entity k WHERE NOT k.is_new);
 BEGIN
-	-- what good rows say of each entity; first: the row that the entity is counted with
+	-- what good rows say of each entity; first: the row that the entity is counted with;
+	-- agrees: the source lists it for the first time, and says nothing that it does not show
 	CREATE TEMP TABLE load_value ON COMMIT DROP AS
-	SELECT k.ent, k.node, k.is_new, k.etype, k.code, k.own_code, l.line AS first, l.name, l.status, coalesce(l.vals, '{}') AS vals, l.attrs
+	SELECT load_tick(k.ent) AS ent, k.node, k.is_new, k.etype, k.code, k.own_code, l.line AS first, l.name, l.status, coalesce(l.vals, '{}') AS vals, l.attrs,
+		NOT k.is_new AND s.entity_id IS NULL AND coalesce(e.name = coalesce(l.name, e.name) AND e.status = coalesce(l.status, e.status)
+			AND (l.attrs IS NULL OR e.attributes @> l.attrs), false) AS agrees
 	FROM load_entity k JOIN load_line l ON l.line = k.ent
+		LEFT JOIN entity e ON have_known AND e.entity_id = k.node
 		LEFT JOIN entity_source s ON s.source = batch_source AND s.entity_id = k.node
 	WHERE k.n = 1 AND k.node IS NOT NULL AND NOT k.is_follower
 		AND (k.is_new OR mode <> 'insert_only' AND (l.ids IS NOT NULL OR s.listed IS NOT TRUE OR NOT s."values" @> coalesce(l.vals, '{}')))
 		AND NOT EXISTS (SELECT FROM load_bad b WHERE b.line = l.line);
 	IF twins THEN
 		INSERT INTO load_value
-		SELECT x.ent, x.node, x.is_new, x.etype, x.code, x.own_code, x.line, x.name, x.status, coalesce(x.vals, '{}'), x.attrs
+		SELECT x.ent, x.node, x.is_new, x.etype, x.code, x.own_code, x.line, x.name, x.status, coalesce(x.vals, '{}'), x.attrs, false
 		FROM (
 			SELECT DISTINCT ON (k.ent) k.ent, k.node, k.is_new, k.etype, k.code, k.own_code, l.line, l.name, l.status, l.vals, l.attrs, l.ids
 			FROM load_entity k
@@ -7418,7 +7488,7 @@ BEGIN
 		INSERT INTO load_value
 		SELECT k.ent, k.node, k.is_new, k.etype, k.code, k.own_code, min(l.line), min(l.name), min(l.status),
 			coalesce(nullif(jsonb_object_agg(coalesce(v.key, ''), v.value), '{"": null}') - ''::text, '{}'),
-			nullif(coalesce(jsonb_object_agg(substr(v.key, 12), v.value) FILTER (WHERE v.key LIKE 'attributes.%'), '{}'), '{}')
+			nullif(coalesce(jsonb_object_agg(substr(v.key, 12), v.value) FILTER (WHERE v.key LIKE 'attributes.%'), '{}'), '{}'), false
 		FROM load_line l LEFT JOIN load_twin t ON t.line = l.line
 			JOIN load_entity k ON k.ent = coalesce(t.ent, l.line)
 			LEFT JOIN LATERAL jsonb_each(l.vals) v ON true
@@ -7434,15 +7504,17 @@ BEGIN
 	END IF;
 	PERFORM load_analyze('load_value');
 
-	-- of entities that are there: where the source says something else than before, unless one that is trusted more speaks of it
+	-- of other entities that are there: where the source says something else than before, unless one that is trusted more speaks of it
 	CREATE TEMP TABLE load_change ON COMMIT DROP AS
-	SELECT v.ent, v.node, v.first, v.code, v.own_code, s.entity_id IS NULL AS is_first, coalesce(s.listed, true) IS FALSE AS returns,
-		coalesce(s.deactivated, false) AS reactivate, coalesce(s."values", '{}') AS before, v.vals,
-		NULL::text AS name, NULL::text AS status, NULL::jsonb AS attributes, false AS changes
+	SELECT v.ent, v.node, v.first, v.code, v.own_code, s.entity_id IS NULL AS is_first, coalesce(s.deactivated, false) AS reactivate,
+		coalesce(s."values", '{}') AS before, v.vals, NULL::text AS name, NULL::text AS status, NULL::jsonb AS attributes, false AS changes
 	FROM load_value v LEFT JOIN entity_source s ON s.source = batch_source AND s.entity_id = v.node
-	WHERE NOT v.is_new AND (s.entity_id IS NULL OR NOT s.listed OR NOT s."values" @> v.vals);
+	WHERE NOT v.is_new AND NOT v.agrees AND (s.entity_id IS NULL OR NOT s.listed OR NOT s."values" @> v.vals);
+	PERFORM load_analyze('load_change');
 	IF EXISTS (SELECT FROM load_change) THEN
-		UPDATE load_change c SET name = x.name, status = x.status, attributes = x.attributes, changes = true
+		UPDATE load_change c SET name = x.name, status = x.status, attributes = x.attributes,
+			changes = NOT coalesce(e.name = coalesce(x.name, e.name) AND e.status = coalesce(x.status, e.status)
+				AND e.attributes @> coalesce(x.attributes, '{}'), false)
 		FROM (
 			SELECT d.node, max(d.value #>> '{}') FILTER (WHERE d.key = 'name') AS name, max(d.value #>> '{}') FILTER (WHERE d.key = 'status') AS status,
 				jsonb_object_agg(substr(d.key, 12), d.value) FILTER (WHERE d.key LIKE 'attributes.%') AS attributes
@@ -7457,11 +7529,8 @@ BEGIN
 				FROM load_change c
 				WHERE c.reactivate AND NOT c.vals ? 'status') d
 			GROUP BY d.node) x
+			LEFT JOIN entity e ON e.entity_id = x.node
 		WHERE x.node = c.node;
-		UPDATE load_change c SET changes = false
-		FROM entity e
-		WHERE e.entity_id = c.node AND c.changes AND e.name = coalesce(c.name, e.name) AND e.status = coalesce(c.status, e.status)
-			AND e.attributes @> coalesce(c.attributes, '{}');
 	END IF;
 END
 $$;
@@ -7592,7 +7661,7 @@ AS $$
 #variable_conflict use_column
 BEGIN
 	INSERT INTO entity (entity_id, entity_type, code, name, status, attributes)
-	SELECT v.node, v.etype, v.code, coalesce(v.name, v.code), coalesce(v.status, 'active'), coalesce(v.attrs, '{}')
+	SELECT load_tick(v.node), v.etype, v.code, coalesce(v.name, v.code), coalesce(v.status, 'active'), coalesce(v.attrs, '{}')
 	FROM load_value v
 	WHERE v.is_new AND v.ent BETWEEN a AND b
 	ORDER BY v.node;
@@ -7677,9 +7746,11 @@ BEGIN
 		WHERE r.hierarchy_id = h_id AND r.child_id = x.child AND r.parent_id = x.parent AND r.valid = x.old_valid;
 	END IF;
 	INSERT INTO relationship (hierarchy_id, parent_id, child_id, relationship_type, is_primary, share, influence_level, attributes, valid)
-	SELECT h_id, w.parent, w.child, w.rtype, coalesce(w.is_primary, true), w.share, w.influence, w.attributes, w.valid
+	SELECT h_id, w.parent, load_tick(w.child), w.rtype, coalesce(w.is_primary, true), w.share, w.influence, w.attributes, w.valid
 	FROM load_want w
-	WHERE (w.action = 'insert' OR w.revises IS NOT NULL) AND w.child BETWEEN a AND b;
+	WHERE (w.action = 'insert' OR w.revises IS NOT NULL) AND w.child BETWEEN a AND b
+	-- neighbours in the indexes one after the other; so below
+	ORDER BY w.child;
 	PERFORM load_check_late();
 END
 $$;
@@ -7897,17 +7968,22 @@ BEGIN
 			WHERE s.hierarchy_id = h.hierarchy_id AND s.child_id = u.child AND s.parent_id = u.parent AND s.source = batch_source
 				AND EXISTS (SELECT FROM load_want w WHERE w.child = u.child);
 		END IF;
-		-- children that are new, each on one row, first
-		is_plain := NOT EXISTS (SELECT FROM load_old) AND NOT EXISTS (SELECT FROM load_twin) AND NOT EXISTS (SELECT FROM load_entity k WHERE k.is_follower);
-		INSERT INTO relationship_source (source, hierarchy_id, child_id, parent_id, batch_id)
-		SELECT batch_source, h.hierarchy_id, w.child, w.parent, load_apply.batch_id
-		FROM load_want w
-		WHERE is_plain AND w.child_new;
-		INSERT INTO relationship_source (source, hierarchy_id, child_id, parent_id, batch_id)
-		SELECT DISTINCT batch_source, h.hierarchy_id, w.child, w.parent, load_apply.batch_id
-		FROM load_want w
-		WHERE NOT (is_plain AND w.child_new) AND (mode <> 'insert_only' OR w.action = 'insert') AND NOT EXISTS (SELECT FROM relationship_source s
-			WHERE s.hierarchy_id = h.hierarchy_id AND s.child_id = w.child AND s.parent_id = w.parent AND s.source = batch_source);
+		is_plain := NOT EXISTS (SELECT FROM load_old) AND NOT EXISTS (SELECT FROM load_twin)
+			AND NOT EXISTS (SELECT FROM load_entity k WHERE k.is_follower);
+		IF is_plain AND NOT EXISTS (SELECT FROM relationship_source s WHERE s.hierarchy_id = h.hierarchy_id AND s.source = batch_source) THEN
+			-- each child on one row, and nothing to compare with
+			INSERT INTO relationship_source (source, hierarchy_id, child_id, parent_id, batch_id)
+			SELECT batch_source, h.hierarchy_id, w.child, w.parent, load_apply.batch_id
+			FROM load_want w
+			ORDER BY w.child;
+		ELSE
+			INSERT INTO relationship_source (source, hierarchy_id, child_id, parent_id, batch_id)
+			SELECT DISTINCT batch_source, h.hierarchy_id, w.child, w.parent, load_apply.batch_id
+			FROM load_want w
+			WHERE (mode <> 'insert_only' OR w.action = 'insert') AND NOT EXISTS (SELECT FROM relationship_source s
+				WHERE s.hierarchy_id = h.hierarchy_id AND s.child_id = w.child AND s.parent_id = w.parent AND s.source = batch_source)
+			ORDER BY w.child;
+		END IF;
 	END IF;
 	IF EXISTS (SELECT FROM load_change c WHERE c.changes AND c.status = 'inactive') THEN
 		problems := load_try('inactive', NULL, NULL, (SELECT min(c.ent) FROM load_change c WHERE c.changes),
@@ -7919,13 +7995,16 @@ BEGIN
 
 	-- who said it
 	INSERT INTO entity_source (source, entity_id, record, "values", batch_id)
-	SELECT batch_source, v.node, CASE WHEN NOT v.is_new AND NOT v.own_code THEN v.code END, v.vals, load_apply.batch_id
-	FROM load_value v
-	WHERE v.is_new
-	UNION ALL
-	SELECT batch_source, c.node, CASE WHEN NOT c.own_code THEN c.code END, c.vals, load_apply.batch_id
-	FROM load_change c
-	WHERE c.is_first;
+	SELECT batch_source, x.node, x.record, x.vals, load_apply.batch_id
+	FROM (
+		SELECT v.node, CASE WHEN NOT v.is_new AND NOT v.own_code THEN v.code END AS record, v.vals
+		FROM load_value v
+		WHERE v.is_new OR v.agrees
+		UNION ALL
+		SELECT c.node, CASE WHEN NOT c.own_code THEN c.code END, c.vals
+		FROM load_change c
+		WHERE c.is_first) x
+	ORDER BY x.node;
 	UPDATE entity_source s SET "values" = s."values" || c.vals, listed = true, deactivated = false, batch_id = load_apply.batch_id,
 		changed = s.changed || coalesce((SELECT jsonb_object_agg(v.key, clock_timestamp()) FROM jsonb_each(c.vals) v
 			WHERE s."values"->v.key IS DISTINCT FROM v.value), '{}')
@@ -8150,6 +8229,7 @@ BEGIN
 				INSERT INTO load_bad SELECT DISTINCT f.line FROM load_fault f;
 				PERFORM load_analyze('load_bad');
 			END IF;
+			PERFORM load_step(id, stage, 5, rows, 0);
 			PERFORM load_plan_entities(batch.source, mode);
 			IF has_pairs THEN
 				-- parents that were to become active, and do not
@@ -8342,9 +8422,10 @@ BEGIN
 	SELECT c.first AS line FROM load_change c WHERE c.changes
 	UNION
 	SELECT v.first FROM load_id i JOIN load_value v ON v.ent = i.ent WHERE i.owner IS NULL AND NOT v.is_new;
+	PERFORM load_analyze('load_touched');
 	-- entities on one row each, those on several, and rows of no entity
 	EXECUTE format('INSERT INTO @extschema@.%1$I
-		SELECT x.line,
+		SELECT load_tick(x.line),
 			CASE WHEN b.line IS NOT NULL THEN ''rejected''
 				WHEN x.is_new OR w.action = ''insert'' AND NOT w.is_move AND c.line IS NULL THEN ''inserted''
 				WHEN w.line IS NOT NULL OR c.line IS NOT NULL THEN ''updated''

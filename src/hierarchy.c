@@ -15,11 +15,15 @@
 #include "directory/rules.h"
 #include "fmgr.h"
 #include "guc.h"
+#include "library.h"
 #include "planner/planner.h"
 #include "types/depend.h"
 #include "visibility/acyclic.h"
 
 PG_MODULE_MAGIC;
+
+/* From the control file; readable in the file of the library, too. */
+const char	hg_library_text[] = LIBRARY_PREFIX HIERARCHY_VERSION;
 
 void		_PG_init(void);
 

@@ -110,7 +110,7 @@ include_columns(Relation index)
 	int			natts = IndexRelationGetNumberOfAttributes(index);
 
 	initStringInfo(&buf);
-	for (AttrNumber attno = nkeys + 1; attno <= natts; attno++)
+	for (int attno = nkeys + 1; attno <= natts; attno++)
 	{
 		char	   *name = table_column_name(index, attno);
 
@@ -133,12 +133,12 @@ find_column(Relation index, const char *name)
 	int			nkeys = IndexRelationGetNumberOfKeyAttributes(index);
 	int			natts = IndexRelationGetNumberOfAttributes(index);
 
-	for (AttrNumber attno = nkeys + 1; attno <= natts; attno++)
+	for (int attno = nkeys + 1; attno <= natts; attno++)
 	{
 		if (strcmp(name, NameStr(TupleDescAttr(index->rd_att, attno - 1)->attname)) == 0)
 			return attno;
 	}
-	for (AttrNumber attno = nkeys + 1; attno <= natts; attno++)
+	for (int attno = nkeys + 1; attno <= natts; attno++)
 	{
 		char	   *table_name = table_column_name(index, attno);
 

@@ -110,6 +110,12 @@ hg_read_buffer(Relation index, BlockNumber blkno,
 	ErrorContextCallback callback;
 	Buffer		buffer;
 
+	/* Of blocks so far off the storage manager speaks in other terms. */
+	if (blkno >= RELSEG_SIZE && blkno != P_NEW &&
+		blkno >= RelationGetNumberOfBlocks(index))
+		hg_report_corruption(index, blkno,
+							 "Another page refers to this block, which is beyond the end of the file.");
+
 	callback.callback = damaged_page_callback;
 	callback.arg = index;
 	callback.previous = error_context_stack;

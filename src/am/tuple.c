@@ -78,6 +78,7 @@ plain_varlena(const HgLayout *layout, Datum value)
 	struct varlena *v = (struct varlena *) DatumGetPointer(value);
 	ErrorContextCallback callback;
 
+	Assert(v != NULL);
 	if (!VARATT_IS_COMPRESSED(v) && !VARATT_IS_EXTERNAL(v))
 		return v;
 
@@ -294,7 +295,8 @@ varlena_size(const char *data, Size off, Size len)
 		size = VARSIZE_1B(p);
 	else
 	{
-		if (len - off < VARHDRSZ)
+		/* Data begin at a boundary, and so do headers of four bytes. */
+		if (len - off < VARHDRSZ || off != INTALIGN(off))
 			return 0;
 		size = VARSIZE_4B(p);
 		if (size < (VARATT_IS_4B_C(p) ? VARHDRSZ_COMPRESSED : VARHDRSZ))
@@ -420,6 +422,7 @@ decode_any(const HgLayout *layout, TupleDesc tupdesc, IndexTuple itup,
 	Datum		values[INDEX_MAX_KEYS];
 	bool		isnull[INDEX_MAX_KEYS];
 
+	Assert(natts >= 2);
 	deform(layout, tupdesc, itup, natts, values, isnull);
 	if (isnull[1])
 		corrupted_entry(layout);

@@ -33,6 +33,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 /*
  * hg_auth_known: has hg_auth_check been done under the same conditions?
@@ -104,6 +105,36 @@ too_new(Relation index)
 	return index->rd_index->indcheckxmin &&
 		!TransactionIdPrecedes(HeapTupleHeaderGetXmin(index->rd_indextuple->t_data),
 							   TransactionXmin);
+}
+
+/*
+ * hg_auth_built_later: was the index built after the snapshot of a standby?
+ *
+ * A build leaves out rows that were dead to all snapshots of the primary.
+ * Those of a standby are not among them (without hot_standby_feedback), and
+ * replaying a build is no conflict with a snapshot that has no lock on the
+ * table or index yet.  Such a snapshot may see rows that have no entry.  The
+ * index's rows in the catalogs tell: CREATE INDEX, REINDEX, and the end of
+ * either CONCURRENTLY write one of them anew.
+ */
+bool
+hg_auth_built_later(Relation index, Snapshot snapshot)
+{
+	HeapTuple	tuple;
+	bool		later;
+
+	if (!snapshot->takenDuringRecovery)
+		return false;
+	if (XidInMVCCSnapshot(HeapTupleHeaderGetXmin(index->rd_indextuple->t_data),
+						  snapshot))
+		return true;
+	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(RelationGetRelid(index)));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for index %u",
+			 RelationGetRelid(index));
+	later = XidInMVCCSnapshot(HeapTupleHeaderGetXmin(tuple->t_data), snapshot);
+	ReleaseSysCache(tuple);
+	return later;
 }
 
 /*

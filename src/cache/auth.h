@@ -14,6 +14,8 @@
 extern bool hg_auth_known(const HgCached *c);
 /* Finds it out; ereports when the user may not read the graph. */
 extern void hg_auth_check(HgCached *c, Relation heap, Relation index);
+/* On a standby: was the index built by who is not yet seen by the snapshot? */
+extern bool hg_auth_built_later(Relation index, Snapshot snapshot);
 /* May the current user SELECT the index's keys? */
 extern bool hg_auth_reads_keys(const HgLayout *layout, Relation index);
 

@@ -335,6 +335,7 @@ hg_cache_trim(const HgCached *keep)
 		if (c->ref != NULL)
 			total += hg_graph_bytes(c->ref->graph);
 	}
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): lists are circular */
 	dlist_reverse_foreach(iter, &cache_lru)
 	{
 		HgCached   *c = dlist_container(HgCached, lru, iter.cur);

@@ -285,12 +285,35 @@ load(Relation index, const HgLayout *layout, HgCached *c, HgMetaState *meta)
 }
 
 /*
+ * chain_too_long: have there been more steps than the chain can have?  A page
+ * is on it once while the counter stands still; when it moved, another round
+ * follows anyway.  *limit is the number of blocks as last seen, asked for again
+ * only when it is reached.
+ */
+static bool
+chain_too_long(HgCached *c, Relation index, BlockNumber steps,
+			   BlockNumber *limit)
+{
+	if (steps < *limit)
+		return false;
+	*limit = RelationGetNumberOfBlocks(index);
+	if (steps < *limit)
+		return false;
+	if (!hg_cache_pruned(c, index))
+		hg_report_corruption(index, c->tail,
+							 "The chain of pages leads back to where it began.");
+	return true;
+}
+
+/*
  * follow_chain appends what came behind our position in the chain of tails.
  */
 static void
 follow_chain(HgCached *c, Reader *r)
 {
-	for (;;)
+	BlockNumber limit = 0;
+
+	for (BlockNumber steps = 0;; steps++)
 	{
 		BlockNumber next;
 
@@ -298,7 +321,8 @@ follow_chain(HgCached *c, Reader *r)
 		fetch_page(r, c->tail, 0, false);
 		put_page(r, c->ref->graph, c->tail);
 		next = HgPageOpaque((Page) r->page)->next;
-		if (next == InvalidBlockNumber)
+		if (next == InvalidBlockNumber ||
+			chain_too_long(c, r->index, steps + 1, &limit))
 			break;
 		c->tail = next;
 	}

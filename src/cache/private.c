@@ -5,9 +5,9 @@
  *
  * Two kinds of caller cannot use the index's image: one to whom row-level
  * security applies, since an image knows nothing of policies, and one whose
- * snapshot is older than the index can vouch for (indcheckxmin).  They get a
- * graph of their own, built from a query over the table as themselves, at the
- * price of that query.
+ * snapshot is older than the index can vouch for (indcheckxmin; on a standby
+ * any that is older than the index).  They get a graph of their own, built from
+ * a query over the table as themselves, at the price of that query.
  *
  * Policies may depend on settings, so such a graph is reused only while no
  * setting has changed.

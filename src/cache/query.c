@@ -546,7 +546,8 @@ open_sight(HgCached *c, Snapshot snapshot)
 	if (c->stale || c->filenumber != HG_REL_FILENUMBER(index))
 		hg_cache_revalidate(c, index);
 	hg_auth_check(c, heap, index);
-	is_private = c->auth.rls || c->auth.unusable;
+	is_private = c->auth.rls || c->auth.unusable ||
+		hg_auth_built_later(index, snapshot);
 	if (is_private)
 		hg_private_key(&private_key, c->auth.readable_roles);
 	sight = find_sight(c, &key, is_private ? &private_key : NULL);

@@ -109,15 +109,17 @@ size_text(double bytes)
 }
 
 /*
- * check_versions looks at server, client and extension; false: there is no
- * extension.
+ * check_versions looks at server, client, extension and library; false: there is
+ * no extension, or none that works.
  */
 static bool
 check_versions(Check *k)
 {
 	PGresult   *result;
+	PGresult   *library;
 	const char *installed;
 	const char *available;
+	bool		fits = true;
 	const char *host = PQhost(k->conn);
 
 	heading(k, "Versions");
@@ -155,22 +157,25 @@ check_versions(Check *k)
 				"%s in the database, %s on the server", installed, available);
 	else
 		finding(k, FINE, "extension", NULL, "%s, as on the server", installed);
-	PQclear(result);
 
-	/* Some function in C, to see whether the library can be loaded. */
-	result = try_run(k->conn, "SELECT NULLIF('', '')::@extschema@.hgraph IS NULL", 0, NULL);
-	if (succeeded(result))
-	{
-		PQclear(result);
-		result = try_run(k->conn, "SELECT @extschema@.is_npi('1234567893')", 0, NULL);
-	}
-	if (succeeded(result))
-		finding(k, FINE, "library", NULL, "loads");
-	else
+	/* What a new session loads. */
+	library = try_run(k->conn, "SELECT @extschema@.library_version()", 0, NULL);
+	if (!succeeded(library))
 		finding(k, PROBLEM, "library", "install its files on the server again, and see the log of the server",
-				"%s", PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
+				"%s", PQresultErrorField(library, PG_DIAG_MESSAGE_PRIMARY));
+	else if (strcmp(PQgetvalue(library, 0, 0), installed) != 0)
+	{
+		finding(k, PROBLEM, "library",
+				"ALTER EXTENSION hierarchy UPDATE; or the files of the other version, and a restart if shared_preload_libraries names it",
+				"%s, the extension is %s: functions and triggers refuse to work, and no more is looked at",
+				PQgetvalue(library, 0, 0), installed);
+		fits = false;
+	}
+	else
+		finding(k, FINE, "library", NULL, "%s", PQgetvalue(library, 0, 0));
+	PQclear(library);
 	PQclear(result);
-	return true;
+	return fits;
 }
 
 /*

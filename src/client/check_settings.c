@@ -63,8 +63,8 @@ check_log(Check *k)
 }
 
 /*
- * check_triggers looks for what was switched off: triggers, and indexes that are
- * not valid.
+ * check_triggers looks for what was switched off, wholly or for replication:
+ * triggers; and for indexes that are not valid.
  */
 void
 check_triggers(Check *k)
@@ -88,6 +88,17 @@ check_triggers(Check *k)
 				"trigger \"%s\" is disabled", PQgetvalue(result, i, 1));
 	if (PQntuples(result) > 10)
 		finding(k, PROBLEM, "triggers", NULL, "%d are disabled in all", PQntuples(result));
+	PQclear(result);
+
+	/* ALTER TABLE ... ENABLE TRIGGER ALL, which pg_restore --disable-triggers runs, takes ALWAYS away. */
+	result = run(k->conn,
+				 "SELECT count(*), min(format('%I.%I', n.nspname, c.relname))"
+				 " FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
+				 " JOIN pg_proc p ON p.oid = t.tgfoid"
+				 " WHERE t.tgenabled NOT IN ('A', 'D') AND NOT t.tgisinternal AND p.pronamespace = '@extschema@'::regnamespace", 0, NULL);
+	if (strcmp(PQgetvalue(result, 0, 0), "0") != 0)
+		finding(k, PROBLEM, "triggers", "ALTER TABLE ... ENABLE ALWAYS TRIGGER ...; for each",
+				"%s do not fire for rows that replication applies, as on %s", PQgetvalue(result, 0, 0), PQgetvalue(result, 0, 1));
 	PQclear(result);
 
 	result = run(k->conn,

@@ -16,9 +16,9 @@
 #include "message.h"
 
 /* A quoted field beyond this is one that was not closed. */
-#define MAX_QUOTED (8 * 1024 * 1024)
+#define MAX_QUOTED ((size_t) 8 * 1024 * 1024)
 /* A record beyond this is not text in lines at all. */
-#define MAX_RECORD (256 * 1024 * 1024)
+#define MAX_RECORD ((size_t) 256 * 1024 * 1024)
 
 typedef struct Field
 {
@@ -118,7 +118,7 @@ fill(CsvReader *r)
 	}
 	if (r->text.length > MAX_RECORD)
 		die(EXIT_FILE, "line %lld is longer than %d MB: this is no table of text",
-			r->line, MAX_RECORD / 1024 / 1024);
+			r->line, (int) (MAX_RECORD / 1024 / 1024));
 	while (r->text.length == before)
 		if (!r->more(r->context, &r->text))
 		{

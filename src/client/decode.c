@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <iconv.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -18,7 +19,7 @@
 #include "decode.h"
 #include "message.h"
 
-#define PIECE (256 * 1024)
+#define PIECE ((size_t) 256 * 1024)
 
 size_t		decoder_piece = PIECE;
 
@@ -200,8 +201,7 @@ set_encoding(Decoder *d, const char *name)
 	/* The server calls the encodings of Windows WIN1252 and the like. */
 	if (strncasecmp(name, "WIN", 3) == 0 && strlen(name) == 7 && strspn(name + 3, "0123456789") == 4)
 	{
-		memcpy(other, "CP", 2);
-		memcpy(other + 2, name + 3, 5);
+		snprintf(other, sizeof(other), "CP%s", name + 3);
 		d->converter = iconv_open("UTF-8", other);
 	}
 	else

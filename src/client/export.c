@@ -129,7 +129,7 @@ open_output(Output *o, const char *name)
 	struct stat status;
 	bool		plain;
 
-	buffer_reserve(&o->buffer, OUTPUT_SIZE * 2);
+	buffer_reserve(&o->buffer, (size_t) OUTPUT_SIZE * 2);
 	if (!name || strcmp(name, "-") == 0)
 	{
 		o->file = stdout;

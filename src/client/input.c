@@ -20,7 +20,7 @@
 #include "memory.h"
 #include "message.h"
 
-#define PEEK_BYTES (1024 * 1024)
+#define PEEK_BYTES ((size_t) 1024 * 1024)
 
 struct Input
 {
@@ -70,21 +70,21 @@ read_file(Input *input, char *to, size_t room)
 	{
 		int			n = gzread(input->file, to + length, (unsigned) (room - length));
 		int			code;
-		const char *text;
+		const char *text = gzerror(input->file, &code);
 
+		/* With the last bytes there are: the next call may have forgotten it. */
+		if (code == Z_BUF_ERROR)
+			die(EXIT_FILE, "could not read \"%s\": the compressed data ends too early",
+				input->path);
 		if (n > 0)
 		{
 			length += n;
 			continue;
 		}
-		text = gzerror(input->file, &code);
 		if (interrupted)
 			die(EXIT_INTERRUPTED, "interrupted");
 		if (code == Z_ERRNO)
 			die(EXIT_FILE, "could not read \"%s\": %s", input->path, strerror(errno));
-		if (code == Z_BUF_ERROR)
-			die(EXIT_FILE, "could not read \"%s\": the compressed data ends too early",
-				input->path);
 		if (code != Z_OK && code != Z_STREAM_END)
 			die(EXIT_FILE, "could not unpack \"%s\": %s", input->path, text);
 		break;

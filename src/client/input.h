@@ -17,7 +17,7 @@ typedef struct Input Input;
 extern Input *input_open(const char *path);
 
 /* Up to so many bytes; 0 at the end. Ends the program on an error. */
-extern size_t input_read(void *input, char *to, size_t room);
+extern size_t input_read(void *context, char *to, size_t room);
 
 /* The first bytes (1 MB at most), without taking them away. */
 extern const char *input_peek(Input *input, size_t *length);

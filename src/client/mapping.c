@@ -69,7 +69,7 @@ read_file(const char *path)
 	if (!file)
 		die(EXIT_FILE, "could not open mapping \"%s\": %s", path, strerror(errno));
 	buffer_reserve(&b, 0);
-	while ((n = fread(bytes, 1, sizeof(bytes), file)) > 0 && b.length < 16 * 1024 * 1024)
+	while ((n = fread(bytes, 1, sizeof(bytes), file)) > 0 && b.length < (size_t) 16 * 1024 * 1024)
 		buffer_add(&b, bytes, n);
 	if (ferror(file))
 		die(EXIT_FILE, "could not read mapping \"%s\": %s", path, strerror(errno));

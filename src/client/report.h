@@ -30,9 +30,9 @@ typedef struct Report
 	char	   *examples;
 } Report;
 
-/* Takes the figures from what load() returned, or from the batch's own. */
+/* Takes the figures from what load() returned, or from the batch's own: keys, values. */
 extern void report_take(Report *report, const PGresult *result);
-extern void report_take_json(Report *report, const PGresult *keys_and_values);
+extern void report_take_json(Report *report, const PGresult *result);
 extern long long report_figure(const Report *report, const char *name);
 
 /* Reads why rows were rejected, and the first of them; false on an error. */

@@ -15,7 +15,7 @@
 #include "source.h"
 
 /* How much of the text is looked at for the delimiter. */
-#define SNIFF_BYTES (64 * 1024)
+#define SNIFF_BYTES ((size_t) 64 * 1024)
 
 /* As long as the name of a column can be. */
 #define NAME_BYTES 63

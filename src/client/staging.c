@@ -18,8 +18,8 @@
 #include "message.h"
 #include "staging.h"
 
-#define CHUNK_BYTES (8 * 1024 * 1024)
-#define BLOCK_BYTES (64 * 1024)
+#define CHUNK_BYTES ((size_t) 8 * 1024 * 1024)
+#define BLOCK_BYTES ((size_t) 64 * 1024)
 #define LOCK_WAIT 20			/* seconds */
 
 /*

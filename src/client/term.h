@@ -39,7 +39,7 @@ extern const Colours *terminal_colours(int fd);
 extern bool locale_is_utf8(void);
 
 /* Columns that a text takes. */
-extern int	text_width(const char *utf8);
+extern int	text_width(const char *text);
 
 /*
  * The character at *at, which moves on; a byte that is no UTF-8 is returned as

@@ -304,7 +304,7 @@ add_pieces(Tree *t, Piece *p, int room)
 		excess = shrink(&p[P_CODE], excess, 8);
 		excess = shrink(&p[P_PARENTS], excess, 1);
 		excess = shrink(&p[P_NAME], excess, 4);
-		excess = shrink(&p[P_CODE], excess, 1);
+		(void) shrink(&p[P_CODE], excess, 1);
 	}
 	for (i = 0; i < N_PIECES; i++)
 	{

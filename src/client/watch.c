@@ -155,7 +155,7 @@ pause_for(const Watch *w, int fd, bool writing, double seconds)
 static void
 notice_dead_network(PGconn *conn)
 {
-	struct sockaddr_storage address;
+	struct sockaddr_storage address = {0};
 	socklen_t	length = sizeof(address);
 	int			fd = PQsocket(conn);
 	int			on = 1;

@@ -30,6 +30,7 @@
 #include "directory/row_json.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
+#include "library.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -38,8 +39,8 @@
 #include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
 
-PG_FUNCTION_INFO_V1(hgraph_audit);
-PG_FUNCTION_INFO_V1(hgraph_append_only);
+HG_FUNCTION_INFO_V1(hgraph_audit);
+HG_FUNCTION_INFO_V1(hgraph_append_only);
 
 /* A column of a key of change_log. */
 typedef struct KeyColumn
@@ -239,6 +240,7 @@ add_change(Audit *audit, TupleTableSlot *old_slot, TupleTableSlot *new_slot)
 	int64		hierarchy_id;
 	int64		former;
 
+	Assert(slot != NULL);
 	saved = MemoryContextSwitchTo(hg_change_log_memory(audit->log));
 	if (old_slot != NULL)
 		old_row = hg_row_json(audit->json, old_slot);

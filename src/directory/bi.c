@@ -14,6 +14,7 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
+#include "library.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -23,7 +24,7 @@
 #include "utils/snapmgr.h"
 
 /* No more names are fetched ahead when they take more memory than this. */
-#define NAMES_MEMORY	(64 * 1024 * 1024)
+#define NAMES_MEMORY	((Size) 64 * 1024 * 1024)
 /* After so many names looked up one by one, those of all parents are. */
 #define NAMES_ALL		256
 /* Names looked up at once then. */
@@ -79,9 +80,9 @@ typedef struct RootMemo
 static SPIPlanPtr name_plan = NULL;
 static Oid	name_plan_schema = InvalidOid;
 
-PG_FUNCTION_INFO_V1(hgraph_tree_path);
-PG_FUNCTION_INFO_V1(hgraph_tree_sort_key);
-PG_FUNCTION_INFO_V1(hgraph_is_root);
+HG_FUNCTION_INFO_V1(hgraph_tree_path);
+HG_FUNCTION_INFO_V1(hgraph_tree_sort_key);
+HG_FUNCTION_INFO_V1(hgraph_is_root);
 
 /*
  * settings_of is what the caller's settings are, if entities are hidden from

@@ -13,15 +13,16 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "library.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/datetime.h"
 #include "utils/timestamp.h"
 
-PG_FUNCTION_INFO_V1(hgraph_as_bigint);
-PG_FUNCTION_INFO_V1(hgraph_as_boolean);
-PG_FUNCTION_INFO_V1(hgraph_as_date);
-PG_FUNCTION_INFO_V1(hgraph_as_timestamptz);
+HG_FUNCTION_INFO_V1(hgraph_as_bigint);
+HG_FUNCTION_INFO_V1(hgraph_as_boolean);
+HG_FUNCTION_INFO_V1(hgraph_as_date);
+HG_FUNCTION_INFO_V1(hgraph_as_timestamptz);
 
 /*
  * trimmed is the text without spaces around it.

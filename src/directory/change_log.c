@@ -51,7 +51,7 @@
 
 /* Rows written at a time: as many as that, or as are that large together. */
 #define BATCH_ROWS		4000
-#define BATCH_BYTES		(2 * 1024 * 1024)
+#define BATCH_BYTES		((Size) 2 * 1024 * 1024)
 
 /* The columns of change_log. */
 typedef enum LogColumn

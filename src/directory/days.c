@@ -242,26 +242,27 @@ static void
 sweep(const HgStay *stays, int n, const HgDayRules *rules, DaySums *sums,
 	  HgFinding *found, DayReport *report)
 {
+	Size		nevents = 0;
 	DayEvent   *events = palloc_extended(sizeof(DayEvent) * 2 * n, MCXT_ALLOC_HUGE);
 
 	for (int i = 0; i < n; i++)
 	{
-		events[2 * i] = (DayEvent) {stays[i].from, i};
-		events[2 * i + 1] = (DayEvent) {stays[i].to, -1 - i};
+		events[nevents++] = (DayEvent) {stays[i].from, i};
+		events[nevents++] = (DayEvent) {stays[i].to, -1 - i};
 	}
-	qsort(events, 2 * n, sizeof(DayEvent), compare_events);
-	for (int i = 0; i < 2 * n && !report->stopped;)
+	qsort(events, nevents, sizeof(DayEvent), compare_events);
+	for (Size i = 0; i < nevents && !report->stopped;)
 	{
 		int32		day = events[i].day;
 
-		for (; i < 2 * n && events[i].day == day; i++)
+		for (; i < nevents && events[i].day == day; i++)
 		{
 			if (events[i].stay >= 0)
 				add_stay(sums, &stays[events[i].stay], 1);
 			else
 				add_stay(sums, &stays[-1 - events[i].stay], -1);
 		}
-		if (i < 2 * n)
+		if (i < nevents)
 			close_span(report, found, judge(rules, sums, found),
 					   day, events[i].day);
 		CHECK_FOR_INTERRUPTS();

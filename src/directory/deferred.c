@@ -38,11 +38,12 @@
 #include "directory/restore.h"
 #include "directory/rules.h"
 #include "fmgr.h"
+#include "library.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-PG_FUNCTION_INFO_V1(hgraph_rules_wanted);
-PG_FUNCTION_INFO_V1(hgraph_relationship_late);
+HG_FUNCTION_INFO_V1(hgraph_rules_wanted);
+HG_FUNCTION_INFO_V1(hgraph_relationship_late);
 
 #define NRULES	2				/* HG_BREACHES_LATE */
 

@@ -210,6 +210,8 @@ extern void hg_columns_find(Relation rel, HgColumns *columns);
 extern void hg_row_read(HgDirectory *dir, const HgColumns *columns,
 						TupleTableSlot *slot, HgRow *row);
 extern HgRow *hg_rows_add(HgDirectory *dir, HgRows *rows);
+/* Is this a partition of relationship, by its name, and whose? */
+extern bool hg_partition_id(Oid partition, int32 *id);
 
 /* Children with their relationships; head[i] is the first row of ids[i]. */
 typedef struct HgChildren

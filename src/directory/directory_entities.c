@@ -244,13 +244,9 @@ hg_entity_label(HgDirectory *dir, int64 id)
 		hg_scan_begin(&scan, dir, rel, hg_primary_key(rel, columns.id), 1);
 		hg_scan_int8(&scan, id);
 		if (hg_scan_next(&scan))
-		{
-			bool		isnull;
-
 			label = psprintf("%s \"%s\"",
-							 TextDatumGetCString(slot_getattr(scan.slot, columns.type, &isnull)),
-							 TextDatumGetCString(slot_getattr(scan.slot, columns.code, &isnull)));
-		}
+							 TextDatumGetCString(hg_value(scan.slot, columns.type)),
+							 TextDatumGetCString(hg_value(scan.slot, columns.code)));
 		hg_scan_end(&scan);
 	}
 	return label != NULL ? label : psprintf("entity " INT64_FORMAT, id);

@@ -409,6 +409,22 @@ hg_find_type(HgDirectory *dir, const HgHierarchy *hierarchy, int type, HgRow *ro
 }
 
 /*
+ * hg_partition_id takes the hierarchy's number from the name that its partition
+ * has got; a name that is only similar to one is somebody else's.
+ */
+bool
+hg_partition_id(Oid partition, int32 *id)
+{
+	static const char prefix[] = "relationship_";
+	const char *name = get_rel_name(partition);
+
+	if (name == NULL || strncmp(name, prefix, sizeof(prefix) - 1) != 0)
+		return false;
+	*id = (int32) strtol(name + sizeof(prefix) - 1, NULL, 10);
+	return strcmp(name, psprintf("%s%d", prefix, *id)) == 0;
+}
+
+/*
  * hg_partition_ids returns the numbers of the partitions that there are.
  */
 List *
@@ -421,10 +437,9 @@ hg_partition_ids(HgDirectory *dir)
 
 	foreach(lc, children)
 	{
-		char	   *name = get_rel_name(lfirst_oid(lc));
-		int			id;
+		int32		id;
 
-		if (name != NULL && sscanf(name, "relationship_%d", &id) == 1)
+		if (hg_partition_id(lfirst_oid(lc), &id))
 			ids = lappend_int(ids, id);
 	}
 	return ids;

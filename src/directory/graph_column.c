@@ -25,8 +25,10 @@
 #include "catalog/pg_inherits.h"
 #include "commands/event_trigger.h"
 #include "compat.h"
+#include "directory/directory.h"
 #include "executor/executor.h"
 #include "fmgr.h"
+#include "library.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "types/hgraph.h"
@@ -36,10 +38,9 @@
 #include "utils/snapmgr.h"
 
 #define HG_SCHEMA		"hierarchy"
-#define PARTITION_NAME	"relationship_%d%n"
 
 PG_FUNCTION_INFO_V1(hgraph_fill_graphs);
-PG_FUNCTION_INFO_V1(hgraph_find_graph);
+HG_FUNCTION_INFO_V1(hgraph_find_graph);
 
 /* What is needed of table hierarchy. */
 typedef struct GraphColumn
@@ -182,12 +183,9 @@ fill_graphs(GraphColumn *column, List *partitions)
 	foreach(lc, partitions)
 	{
 		Oid			partition = lfirst_oid(lc);
-		const char *name = get_rel_name(partition);
-		int			id;
-		int			length = 0;
+		int32		id;
 
-		if (name != NULL && sscanf(name, PARTITION_NAME, &id, &length) == 1 &&
-			name[length] == '\0')
+		if (hg_partition_id(partition, &id))
 			fill_graph(column, partition, id);
 	}
 }

@@ -47,6 +47,7 @@
 #include "compat.h"
 #include "directory/horizon.h"
 #include "fmgr.h"
+#include "library.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
@@ -57,7 +58,7 @@
 #include "utils/rel.h"
 #include "utils/resowner.h"
 
-PG_FUNCTION_INFO_V1(hgraph_changes_horizon);
+HG_FUNCTION_INFO_V1(hgraph_changes_horizon);
 
 /*
  * Tags of our locks: advisory ones, of classes that pg_advisory_lock() does not

@@ -9,11 +9,12 @@
 
 #include "compat.h"
 #include "fmgr.h"
+#include "library.h"
 #include "utils/builtins.h"
 
-PG_FUNCTION_INFO_V1(hgraph_is_npi);
-PG_FUNCTION_INFO_V1(hgraph_is_lei);
-PG_FUNCTION_INFO_V1(hgraph_is_duns);
+HG_FUNCTION_INFO_V1(hgraph_is_npi);
+HG_FUNCTION_INFO_V1(hgraph_is_lei);
+HG_FUNCTION_INFO_V1(hgraph_is_duns);
 
 /*
  * all_digits: is this n digits and nothing else?

@@ -22,6 +22,7 @@
 #include "executor/spi.h"
 #include "executor/tuptable.h"
 #include "fmgr.h"
+#include "library.h"
 #include "miscadmin.h"
 #include "tcop/dest.h"
 #include "utils/acl.h"
@@ -33,7 +34,7 @@
 /* So many rows are written at a time. */
 #define HG_KNOWN_BATCH	1000
 
-PG_FUNCTION_INFO_V1(hgraph_fill_known);
+HG_FUNCTION_INFO_V1(hgraph_fill_known);
 
 /* Writes what a query returns into a table. */
 typedef struct HgKnownReceiver

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "catalog/partition.h"
 #include "directory/directory.h"
 #include "directory/label.h"
@@ -14,9 +15,12 @@
 #include "utils/snapmgr.h"
 #include "visibility/acyclic.h"
 
+#define HG_SCHEMA		"hierarchy"
+
 /*
  * entity_text names a node of a hierarchy; NULL if the table is none.  It is
- * hg_entity_label() that knows what the user must not be told.
+ * hg_entity_label() that knows what the user must not be told.  Tables of the
+ * same names elsewhere are whatever their owner made them.
  */
 static char *
 entity_text(Relation heap, const HgKey *key)
@@ -26,7 +30,8 @@ entity_text(Relation heap, const HgKey *key)
 	HgDirectory dir;
 	char	   *label;
 
-	if (!heap->rd_rel->relispartition ||
+	if (!heap->rd_rel->relispartition || key->bytes != NULL ||
+		schema != get_namespace_oid(HG_SCHEMA, true) ||
 		get_relname_relid("relationship", schema) !=
 		get_partition_parent(RelationGetRelid(heap), true) ||
 		!OidIsValid(get_relname_relid("entity", schema)))

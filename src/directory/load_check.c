@@ -17,6 +17,7 @@
 #include "directory/range.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "library.h"
 #include "miscadmin.h"
 #include "rollup/collect_state.h"
 #include "utils/builtins.h"
@@ -24,7 +25,7 @@
 #include "utils/memutils.h"
 #include "utils/numeric.h"
 
-PG_FUNCTION_INFO_V1(hgraph_load_check_days);
+HG_FUNCTION_INFO_V1(hgraph_load_check_days);
 
 #define COLUMNS_IN	7
 #define COLUMNS_OUT 6

@@ -32,11 +32,12 @@
 #include "directory/range.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "library.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-PG_FUNCTION_INFO_V1(hgraph_load_cycles);
+HG_FUNCTION_INFO_V1(hgraph_load_cycles);
 
 #define NONE			PG_UINT32_MAX
 #define CHECK_EVERY		4096

@@ -21,6 +21,7 @@
 #include "compat.h"
 #include "directory/locks.h"
 #include "fmgr.h"
+#include "library.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/lock.h"
@@ -44,12 +45,12 @@
 /* Kind of the advisory lock of a source; locks.c has those below. */
 #define LOAD_TAG_SOURCE	0x4836
 
-PG_FUNCTION_INFO_V1(hgraph_load_step);
-PG_FUNCTION_INFO_V1(hgraph_load_step_again);
-PG_FUNCTION_INFO_V1(hgraph_load_tick);
-PG_FUNCTION_INFO_V1(hgraph_load_end);
-PG_FUNCTION_INFO_V1(hgraph_load_lock);
-PG_FUNCTION_INFO_V1(hgraph_new_entity_id);
+HG_FUNCTION_INFO_V1(hgraph_load_step);
+HG_FUNCTION_INFO_V1(hgraph_load_step_again);
+HG_FUNCTION_INFO_V1(hgraph_load_tick);
+HG_FUNCTION_INFO_V1(hgraph_load_end);
+HG_FUNCTION_INFO_V1(hgraph_load_lock);
+HG_FUNCTION_INFO_V1(hgraph_new_entity_id);
 
 /* Rows of this step. */
 static int64 rows_done = 0;
@@ -110,13 +111,14 @@ hgraph_load_step_again(PG_FUNCTION_ARGS)
 }
 
 /*
- * hgraph_load_tick counts a row of the step, and returns it.
+ * hgraph_load_tick counts a row of the step, and returns it.  Where rows that
+ * fail are searched for, some are done again: that is no more than all.
  */
 Datum
 hgraph_load_tick(PG_FUNCTION_ARGS)
 {
 	if (++rows_done % LOAD_EVERY == 0)
-		pgstat_progress_update_param(PROGRESS_COPY_TUPLES_PROCESSED, rows_done);
+		pgstat_progress_update_param(PROGRESS_COPY_TUPLES_PROCESSED, Min(rows_done, step_total));
 	PG_RETURN_INT64(PG_GETARG_INT64(0));
 }
 

@@ -13,6 +13,7 @@
 
 #include "compat.h"
 #include "fmgr.h"
+#include "library.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
@@ -20,12 +21,12 @@
 #include "utils/fmgrprotos.h"
 #include "utils/numeric.h"
 
-PG_FUNCTION_INFO_V1(hgraph_load_text);
-PG_FUNCTION_INFO_V1(hgraph_load_date);
-PG_FUNCTION_INFO_V1(hgraph_load_date_format);
-PG_FUNCTION_INFO_V1(hgraph_load_number);
-PG_FUNCTION_INFO_V1(hgraph_load_share);
-PG_FUNCTION_INFO_V1(hgraph_load_boolean);
+HG_FUNCTION_INFO_V1(hgraph_load_text);
+HG_FUNCTION_INFO_V1(hgraph_load_date);
+HG_FUNCTION_INFO_V1(hgraph_load_date_format);
+HG_FUNCTION_INFO_V1(hgraph_load_number);
+HG_FUNCTION_INFO_V1(hgraph_load_share);
+HG_FUNCTION_INFO_V1(hgraph_load_boolean);
 
 /* Digits that a number of a file may have, and decimal places an exponent. */
 #define NUMBER_LENGTH	200
@@ -100,8 +101,8 @@ hgraph_load_text(PG_FUNCTION_ARGS)
 	text	   *value = PG_GETARG_TEXT_PP(0);
 	const char *s = VARDATA_ANY(value);
 	const char *end = s + VARSIZE_ANY_EXHDR(value);
-	const char *start = s;
-	const char *stop = s;
+	const char *start;
+	const char *stop;
 	bool		utf8 = GetDatabaseEncoding() == PG_UTF8;
 	int			n;
 

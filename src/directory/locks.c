@@ -55,6 +55,7 @@
 #include "compat.h"
 #include "directory/locks.h"
 #include "fmgr.h"
+#include "library.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
 #include "utils/acl.h"
@@ -71,8 +72,8 @@
 #define HG_TAG_HIERARCHY	0x4834
 #define HG_TAG_CHILD		0x4835
 
-PG_FUNCTION_INFO_V1(hgraph_lock_entities);
-PG_FUNCTION_INFO_V1(hgraph_lock_children);
+HG_FUNCTION_INFO_V1(hgraph_lock_entities);
+HG_FUNCTION_INFO_V1(hgraph_lock_children);
 
 /* How many single locks this transaction took, about. */
 static int64 entity_locks = 0;

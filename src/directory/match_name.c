@@ -19,12 +19,13 @@
 #include "compat.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
+#include "library.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
-PG_FUNCTION_INFO_V1(hgraph_normalise_name);
-PG_FUNCTION_INFO_V1(hgraph_normalise_postcode);
+HG_FUNCTION_INFO_V1(hgraph_normalise_name);
+HG_FUNCTION_INFO_V1(hgraph_normalise_postcode);
 
 #define ASCII_LETTER_OR_DIGIT(c) \
 	(((c) >= 'A' && (c) <= 'Z') || ((c) >= 'a' && (c) <= 'z') || ((c) >= '0' && (c) <= '9'))
@@ -219,13 +220,12 @@ fold_name(StringInfo out, const char *name, int len)
 			appendStringInfoChar(out, (char) c);
 		else if (c == '&' || c == '+')
 			appendStringInfoString(out, " AND ");
-		else if (c == '\'')
-			;
-		/* the marks of L.L.C. and A/S, not that of St.Mary */
-		else if ((c == '.' || c == '/') && i > 0 && ASCII_LETTER_OR_DIGIT(s[i - 1]) &&
-				 (i == 1 || (!IS_HIGHBIT_SET(s[i - 2]) && !ASCII_LETTER_OR_DIGIT(s[i - 2]))) &&
-				 i + 1 < len && ASCII_LETTER_OR_DIGIT(s[i + 1]) &&
-				 (i + 2 == len || (!IS_HIGHBIT_SET(s[i + 2]) && !ASCII_LETTER_OR_DIGIT(s[i + 2]))))
+		/* apostrophes, the marks of L.L.C. and A/S, not that of St.Mary */
+		else if (c == '\'' ||
+				 ((c == '.' || c == '/') && i > 0 && ASCII_LETTER_OR_DIGIT(s[i - 1]) &&
+				  (i == 1 || (!IS_HIGHBIT_SET(s[i - 2]) && !ASCII_LETTER_OR_DIGIT(s[i - 2]))) &&
+				  i + 1 < len && ASCII_LETTER_OR_DIGIT(s[i + 1]) &&
+				  (i + 2 == len || (!IS_HIGHBIT_SET(s[i + 2]) && !ASCII_LETTER_OR_DIGIT(s[i + 2])))))
 			;
 		else
 			appendStringInfoChar(out, ' ');

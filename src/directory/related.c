@@ -21,6 +21,7 @@
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "library.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/array.h"
@@ -29,8 +30,8 @@
 #include "utils/rel.h"
 #include "utils/rls.h"
 
-PG_FUNCTION_INFO_V1(hgraph_all_children);
-PG_FUNCTION_INFO_V1(hgraph_children_everywhere);
+HG_FUNCTION_INFO_V1(hgraph_all_children);
+HG_FUNCTION_INFO_V1(hgraph_children_everywhere);
 
 /*
  * add_children adds the keys of all children of a node, each once, of a graph

@@ -21,10 +21,11 @@
 #include "commands/trigger.h"
 #include "directory/restore.h"
 #include "fmgr.h"
+#include "library.h"
 #include "utils/rel.h"
 #include "utils/reltrigger.h"
 
-PG_FUNCTION_INFO_V1(hgraph_restore_keys);
+HG_FUNCTION_INFO_V1(hgraph_restore_keys);
 
 /*
  * statement_triggers is the executor's copy of the table's triggers.  It has

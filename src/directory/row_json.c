@@ -79,7 +79,7 @@ struct HgRowJson
 
 /* Bytes of an object before its keys: the varlena header is one of them. */
 #define OBJECT_HEAD(n) \
-	(VARHDRSZ + sizeof(uint32) + 2 * (n) * sizeof(JEntry))
+	(VARHDRSZ + sizeof(uint32) + sizeof(JEntry) * 2 * (n))
 
 /* Where the entry of a key or value is. */
 #define ENTRY(object, i) \

@@ -24,12 +24,13 @@
 #include "directory/rules.h"
 #include "executor/executor.h"
 #include "fmgr.h"
+#include "library.h"
 #include "miscadmin.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/tuplestore.h"
 
-PG_FUNCTION_INFO_V1(hgraph_relationship_rules);
+HG_FUNCTION_INFO_V1(hgraph_relationship_rules);
 
 /* Rows of one hierarchy in a batch. */
 typedef struct RowGroup
@@ -124,6 +125,7 @@ compare_hierarchies(const void *a, const void *b)
 static void
 by_hierarchy(HgRows *rows)
 {
+	Assert(rows->n == 0 || rows->row != NULL);
 	for (int64 i = 1; i < rows->n; i++)
 		if (rows->row[i].hierarchy < rows->row[i - 1].hierarchy)
 		{
@@ -192,6 +194,8 @@ group(HgDirectory *dir, const HgRows *fresh, const HgRows *old, int *ngroups)
 	int64		i = 0;
 	int64		j = 0;
 
+	Assert(fresh->n == 0 || fresh->row != NULL);
+	Assert(old->n == 0 || old->row != NULL);
 	*ngroups = 0;
 	while (i < fresh->n || j < old->n)
 	{
@@ -212,6 +216,7 @@ group(HgDirectory *dir, const HgRows *fresh, const HgRows *old, int *ngroups)
 			g->id = Min(fresh->row[i].hierarchy, old->row[j].hierarchy);
 
 		n = rows_of(fresh->row + i, fresh->n - i, g->id);
+		Assert(n >= 0 && n <= fresh->n - i);
 		g->row = fresh->row + i;
 		g->nrows = n;
 		g->fresh = children_of(dir, g->row, n, &g->nfresh);

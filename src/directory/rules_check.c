@@ -236,7 +236,7 @@ sweeper_child(Sweeper *sweeper, int64 child, const HgRow *rows, int32 first)
 		int			type = hg_entity(check->dir, child)->type;
 
 		if (type >= 0)
-			rules.max_kind = &sweeper->max_kind[type * rules.nkinds];
+			rules.max_kind = &sweeper->max_kind[(Size) type * rules.nkinds];
 		else
 			rules.wanted &= ~HG_BREACH_BIT(HG_BREACH_MAX_KIND);
 	}

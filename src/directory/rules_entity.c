@@ -19,13 +19,14 @@
 #include "directory/rules.h"
 #include "executor/executor.h"
 #include "fmgr.h"
+#include "library.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/tuplestore.h"
 
-PG_FUNCTION_INFO_V1(hgraph_entity_rules);
+HG_FUNCTION_INFO_V1(hgraph_entity_rules);
 
 /* What a statement did to entities. */
 typedef struct Changed

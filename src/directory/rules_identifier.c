@@ -15,13 +15,14 @@
 #include "directory/rules.h"
 #include "executor/executor.h"
 #include "fmgr.h"
+#include "library.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/tuplestore.h"
 
-PG_FUNCTION_INFO_V1(hgraph_identifier_rules);
-PG_FUNCTION_INFO_V1(hgraph_scheme_rules);
+HG_FUNCTION_INFO_V1(hgraph_identifier_rules);
+HG_FUNCTION_INFO_V1(hgraph_scheme_rules);
 
 /* A scheme and its pattern. */
 typedef struct Scheme

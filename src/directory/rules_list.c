@@ -12,6 +12,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
+#include "library.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -21,7 +22,7 @@
 /* A hint lists at most so many hierarchies. */
 #define LISTED	10
 
-PG_FUNCTION_INFO_V1(hgraph_check_hierarchy);
+HG_FUNCTION_INFO_V1(hgraph_check_hierarchy);
 
 /*
  * list_problem adds a row to the result.

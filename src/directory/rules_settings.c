@@ -18,6 +18,7 @@
 #include "directory/rules.h"
 #include "executor/executor.h"
 #include "fmgr.h"
+#include "library.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
@@ -25,9 +26,9 @@
 #include "utils/lsyscache.h"
 #include "utils/tuplestore.h"
 
-PG_FUNCTION_INFO_V1(hgraph_hierarchy_rules);
-PG_FUNCTION_INFO_V1(hgraph_rule_rules);
-PG_FUNCTION_INFO_V1(hgraph_type_rules);
+HG_FUNCTION_INFO_V1(hgraph_hierarchy_rules);
+HG_FUNCTION_INFO_V1(hgraph_rule_rules);
+HG_FUNCTION_INFO_V1(hgraph_type_rules);
 
 
 /*

@@ -17,6 +17,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "functions/rows.h"
+#include "library.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -32,19 +33,19 @@ typedef struct SrfCall
 	MemoryContext mcxt;			/* its memory */
 } SrfCall;
 
-PG_FUNCTION_INFO_V1(hgraph_parents);
-PG_FUNCTION_INFO_V1(hgraph_children);
-PG_FUNCTION_INFO_V1(hgraph_ancestors);
-PG_FUNCTION_INFO_V1(hgraph_descendants);
-PG_FUNCTION_INFO_V1(hgraph_roots);
-PG_FUNCTION_INFO_V1(hgraph_leaves);
-PG_FUNCTION_INFO_V1(hgraph_tops);
-PG_FUNCTION_INFO_V1(hgraph_paths);
-PG_FUNCTION_INFO_V1(hgraph_common_ancestors);
-PG_FUNCTION_INFO_V1(hgraph_preorder);
-PG_FUNCTION_INFO_V1(hgraph_closure);
-PG_FUNCTION_INFO_V1(hgraph_explain_rollup);
-PG_FUNCTION_INFO_V1(hgraph_tree);
+HG_FUNCTION_INFO_V1(hgraph_parents);
+HG_FUNCTION_INFO_V1(hgraph_children);
+HG_FUNCTION_INFO_V1(hgraph_ancestors);
+HG_FUNCTION_INFO_V1(hgraph_descendants);
+HG_FUNCTION_INFO_V1(hgraph_roots);
+HG_FUNCTION_INFO_V1(hgraph_leaves);
+HG_FUNCTION_INFO_V1(hgraph_tops);
+HG_FUNCTION_INFO_V1(hgraph_paths);
+HG_FUNCTION_INFO_V1(hgraph_common_ancestors);
+HG_FUNCTION_INFO_V1(hgraph_preorder);
+HG_FUNCTION_INFO_V1(hgraph_closure);
+HG_FUNCTION_INFO_V1(hgraph_explain_rollup);
+HG_FUNCTION_INFO_V1(hgraph_tree);
 
 /*
  * close_rows ends an execution.

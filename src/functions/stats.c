@@ -11,6 +11,7 @@
 #include "access/htup_details.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "library.h"
 #include "storage/bufmgr.h"
 
 #include "cache/query.h"
@@ -22,7 +23,7 @@ enum
 	COL_IMAGE_BYTES, COL_INDEX_BYTES, NCOLUMNS
 };
 
-PG_FUNCTION_INFO_V1(hgraph_graph_stats);
+HG_FUNCTION_INFO_V1(hgraph_graph_stats);
 
 /*
  * index_bytes is the size of the index on disk.

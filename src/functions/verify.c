@@ -18,6 +18,7 @@
 #include "catalog/index.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "library.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -28,6 +29,7 @@
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
 
+#include "cache/auth.h"
 #include "cache/query.h"
 #include "functions/verify.h"
 #include "visibility/acyclic.h"
@@ -35,7 +37,7 @@
 /* Cycles reported at most. */
 #define MAX_CYCLES		10
 
-PG_FUNCTION_INFO_V1(hgraph_verify);
+HG_FUNCTION_INFO_V1(hgraph_verify);
 
 /*
  * hg_verify_report adds a problem to the result.
@@ -275,9 +277,10 @@ static void
 choose_snapshot(HgVerify *v)
 {
 	v->snapshot = GetActiveSnapshot();
-	if (v->index->rd_index->indcheckxmin &&
-		!TransactionIdPrecedes(HeapTupleHeaderGetXmin(v->index->rd_indextuple->t_data),
-							   TransactionXmin))
+	if ((v->index->rd_index->indcheckxmin &&
+		 !TransactionIdPrecedes(HeapTupleHeaderGetXmin(v->index->rd_indextuple->t_data),
+								TransactionXmin)) ||
+		hg_auth_built_later(v->index, v->snapshot))
 	{
 		if (IsolationUsesXactSnapshot())
 			ereport(ERROR,

@@ -17,6 +17,7 @@
 
 #include "access/htup_details.h"
 #include "access/tableam.h"
+#include "access/visibilitymap.h"
 #include "catalog/index.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
@@ -35,6 +36,7 @@ typedef struct RowReader
 	EState	   *estate;
 	ExprState  *predicate;
 	TupleTableSlot *slot;
+	Buffer		vm_buffer;		/* last page of the visibility map used */
 	uint8	   *met;			/* a bit for each row met by an entry */
 	BlockNumber met_blocks;
 } RowReader;
@@ -48,6 +50,8 @@ typedef struct PageRead
 	HgMetaState after;
 	int			nitems;
 	HgItem	   *items;
+	int			nunseen;
+	HgItem	   *unseen;			/* items that no snapshot should fail to see */
 	PGAlignedBlock copy;
 } PageRead;
 
@@ -62,6 +66,7 @@ reader_open(HgVerify *v, RowReader *reader)
 	reader->predicate = ExecPrepareQual(reader->info->ii_Predicate,
 										reader->estate);
 	reader->slot = table_slot_create(v->heap, NULL);
+	reader->vm_buffer = InvalidBuffer;
 	reader->met_blocks = RelationGetNumberOfBlocks(v->heap);
 	reader->met = MemoryContextAllocExtended(CurrentMemoryContext,
 											 (Size) reader->met_blocks * BLOCK_BYTES + 1,
@@ -74,6 +79,8 @@ reader_open(HgVerify *v, RowReader *reader)
 static void
 reader_close(RowReader *reader)
 {
+	if (BufferIsValid(reader->vm_buffer))
+		ReleaseBuffer(reader->vm_buffer);
 	ExecDropSingleTupleTableSlot(reader->slot);
 	FreeExecutorState(reader->estate);
 	pfree(reader->met);
@@ -207,9 +214,21 @@ compare(HgVerify *v, RowReader *reader, const HgItem *entry)
 }
 
 /*
- * check_entry follows an entry to its row.
+ * is_all_visible: does the visibility map say that every row of the block is
+ * visible?  Readers then believe so of every entry that points there.
  */
-static void
+static bool
+is_all_visible(HgVerify *v, RowReader *reader, BlockNumber block)
+{
+	return v->heap->rd_tableam == GetHeapamTableAmRoutine() &&
+		VM_ALL_VISIBLE(v->heap, block, &reader->vm_buffer);
+}
+
+/*
+ * check_entry follows an entry to its row.  Returns false if there is none
+ * although readers will believe there is.
+ */
+static bool
 check_entry(HgVerify *v, RowReader *reader, IndexFetchTableData *fetch,
 			const HgItem *entry)
 {
@@ -226,13 +245,16 @@ check_entry(HgVerify *v, RowReader *reader, IndexFetchTableData *fetch,
 						 "The entry with %s points to row (%u,%u).",
 						 edge_text(&v->layout, entry), entry->tid_block,
 						 entry->tid_off);
-		return;
+		return true;
 	}
 	ItemPointerSet(&tid, entry->tid_block, entry->tid_off);
 	if (table_index_fetch_tuple(fetch, &tid, v->snapshot, reader->slot,
 								&call_again, &all_dead))
 		compare(v, reader, entry);
+	else if (is_all_visible(v, reader, entry->tid_block))
+		return false;
 	ExecClearTuple(reader->slot);
+	return true;
 }
 
 /*
@@ -305,6 +327,53 @@ check_page_links(HgVerify *v, const PageRead *read)
 }
 
 /*
+ * still_there: is there such an entry on the page?
+ */
+static bool
+still_there(HgVerify *v, const PageRead *read, const HgItem *item)
+{
+	for (int i = 0; i < read->nitems; i++)
+	{
+		if (read->items[i].tid_block == item->tid_block &&
+			read->items[i].tid_off == item->tid_off &&
+			same_edge(&v->layout, &read->items[i], item))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * check_unseen reports entries without a row on heap pages that are marked
+ * all-visible.  VACUUM removes entries before it marks the page, so a second
+ * look at the index page, and then at the mark, tells those that it removed
+ * since the first.
+ */
+static void
+check_unseen(HgVerify *v, RowReader *reader, PageRead *read)
+{
+	PageRead   *again;
+
+	if (read->nunseen == 0)
+		return;
+	again = palloc0(sizeof(PageRead));
+	again->blkno = read->blkno;
+	again->items = palloc(MaxIndexTuplesPerPage * sizeof(HgItem));
+	if (!hg_verify_passed(v, hg_verify_try(v, read_page, again)))
+		return;
+	for (int i = 0; i < read->nunseen; i++)
+	{
+		const HgItem *entry = &read->unseen[i];
+
+		if (still_there(v, again, entry) &&
+			is_all_visible(v, reader, entry->tid_block))
+			hg_verify_report(v, "entry points to no row",
+							 "The entry with %s points to row (%u,%u), where the visibility map promises one.",
+							 edge_text(&v->layout, entry), entry->tid_block,
+							 entry->tid_off);
+	}
+}
+
+/*
  * check_page looks at one page and its entries.  Returns false when it could
  * not be read; a page that was never initialised does not count.
  */
@@ -320,8 +389,13 @@ check_page(HgVerify *v, RowReader *reader, IndexFetchTableData *fetch,
 
 	(*data_pages)++;
 	check_page_links(v, read);
+	read->nunseen = 0;
 	for (int i = 0; i < read->nitems; i++)
-		check_entry(v, reader, fetch, &read->items[i]);
+	{
+		if (!check_entry(v, reader, fetch, &read->items[i]))
+			read->unseen[read->nunseen++] = read->items[i];
+	}
+	check_unseen(v, reader, read);
 	return true;
 }
 
@@ -345,6 +419,7 @@ check_pages(HgVerify *v, RowReader *reader)
 	blocks = RelationGetNumberOfBlocks(v->index);
 	fetch = table_index_fetch_begin(v->heap);
 	read->items = palloc(MaxIndexTuplesPerPage * sizeof(HgItem));
+	read->unseen = palloc(MaxIndexTuplesPerPage * sizeof(HgItem));
 	for (BlockNumber blkno = HG_FIRST_DATA_BLKNO; blkno < blocks; blkno++)
 	{
 		MemoryContext old = MemoryContextSwitchTo(v->work_mcxt);
@@ -357,6 +432,7 @@ check_pages(HgVerify *v, RowReader *reader)
 	}
 	table_index_fetch_end(fetch);
 	pfree(read->items);
+	pfree(read->unseen);
 	pfree(read);
 
 	if (readable && data_pages < meta.data_pages)

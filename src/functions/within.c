@@ -21,6 +21,7 @@
 #include "fmgr.h"
 #include "functions/keys.h"
 #include "functions/rowsource.h"
+#include "library.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
@@ -83,7 +84,7 @@ typedef struct WithinMemo
 	uint32		walked;			/* nodes expanded by the last walk upward */
 } WithinMemo;
 
-PG_FUNCTION_INFO_V1(hgraph_within);
+HG_FUNCTION_INFO_V1(hgraph_within);
 
 /*
  * make_memo sets up an empty memo for this call site.

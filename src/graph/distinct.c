@@ -447,7 +447,7 @@ walk(const HgSkeleton *s, const HgLane *lanes, int nlanes, uint32_t *stamp,
 		for (int l = 0; l < nlanes; l++)
 			hand_out(&lanes[l], t, list, n);
 		steps += n + 16;
-		if (steps > HG_CHECK_EVERY * 16)
+		if (steps > (uint64_t) HG_CHECK_EVERY * 16)
 		{
 			hg_host.check_interrupts();
 			steps = 0;

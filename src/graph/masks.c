@@ -116,7 +116,7 @@ spread(Batch *b)
 					continue; \
 				sum = (got)[k]; \
 				for (int j = 0; j < 8; j++) \
-					add(sum, table[j * SUBSETS + ((bits >> (j * 8)) & 0xff)]); \
+					add(sum, table[(size_t) j * SUBSETS + ((bits >> (j * 8)) & 0xff)]); \
 				(got)[k] = sum; \
 			} \
 		} \

@@ -138,8 +138,8 @@ hg_graph_reserve(HgGraph *g, double factor)
 	if (g->stage == NULL)
 		return;
 	entries = (double) g->stage->n * factor * 1.02;
-	if (entries < HG_MAX_ENTRIES / 4 && entries > g->stage->size)
+	if (entries < HG_MAX_ENTRIES / 4.0 && entries > g->stage->size)
 		grow(g, (uint32_t) entries);
-	if (nodes < HG_MAX_ENTRIES / 4 && nodes > g->nnew)
+	if (nodes < HG_MAX_ENTRIES / 4.0 && nodes > g->nnew)
 		hg_dict_reserve(g, (uint32_t) nodes);
 }

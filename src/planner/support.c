@@ -15,6 +15,7 @@
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "library.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/supportnodes.h"
 #include "optimizer/cost.h"
@@ -52,8 +53,8 @@ static bool known_args(PlannerInfo *root, Oid funcid, List *args,
 					   KnownArgs *result);
 static bool graph_size(Oid graph, double *nodes);
 
-PG_FUNCTION_INFO_V1(hgraph_rows_support);
-PG_FUNCTION_INFO_V1(hgraph_within_support);
+HG_FUNCTION_INFO_V1(hgraph_rows_support);
+HG_FUNCTION_INFO_V1(hgraph_within_support);
 
 /*
  * hgraph_rows_support is the support function of the set-returning functions.

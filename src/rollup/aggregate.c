@@ -21,6 +21,7 @@
 #include "catalog/index.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "library.h"
 #include "nodes/primnodes.h"
 #include "parser/parse_coerce.h"
 #include "rollup/collect_share.h"
@@ -61,12 +62,12 @@ typedef struct Partial
 /* Nodes that the leader has seen before it looks at the graph. */
 #define AHEAD_FROM		10000
 
-PG_FUNCTION_INFO_V1(hgraph_rollup_transition);
-PG_FUNCTION_INFO_V1(hgraph_rollup_count_transition);
-PG_FUNCTION_INFO_V1(hgraph_rollup_combine);
-PG_FUNCTION_INFO_V1(hgraph_rollup_serialize);
-PG_FUNCTION_INFO_V1(hgraph_rollup_deserialize);
-PG_FUNCTION_INFO_V1(hgraph_rollup_final);
+HG_FUNCTION_INFO_V1(hgraph_rollup_transition);
+HG_FUNCTION_INFO_V1(hgraph_rollup_count_transition);
+HG_FUNCTION_INFO_V1(hgraph_rollup_combine);
+HG_FUNCTION_INFO_V1(hgraph_rollup_serialize);
+HG_FUNCTION_INFO_V1(hgraph_rollup_deserialize);
+HG_FUNCTION_INFO_V1(hgraph_rollup_final);
 
 /* ---- the first row ---- */
 

@@ -93,7 +93,7 @@ set_batch_size(HgCollect *c, uint32 size)
 			break;
 		case HG_KEY_BYTES:
 			keys->span = replace(c, keys->span, size * sizeof(HgSpan));
-			keys->text_size = size * TEXT_PER_ROW;
+			keys->text_size = (Size) size * TEXT_PER_ROW;
 			keys->text = replace(c, keys->text, keys->text_size);
 			break;
 	}
@@ -185,7 +185,7 @@ hg_collect_batch_full(HgCollect *c)
 		c->kind != HG_ACC_WIDE)
 		set_batch_size(c, c->batch_size * 4 <= LARGEST_BATCH ?
 					   c->batch_size * 4 : LARGEST_BATCH);
-	else if (c->batch.text_size > LARGEST_BATCH * TEXT_PER_ROW)
+	else if (c->batch.text_size > (Size) LARGEST_BATCH * TEXT_PER_ROW)
 		set_batch_size(c, c->batch_size);
 }
 

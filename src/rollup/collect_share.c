@@ -36,7 +36,7 @@
 #include "storage/dsm_impl.h"
 
 /* Fewer bytes of accumulators are sent as they are. */
-#define SHARE_FROM		(256 * 1024)
+#define SHARE_FROM		((Size) 256 * 1024)
 
 /* Where POSIX shared memory lives on Linux. */
 #define SHARED_FILES	"/dev/shm"

@@ -433,7 +433,7 @@ will_be_dense(const HgCollect *c, uint64 span)
 		rows += hg_collect_facts(c, i);
 	repeats = rows - n;
 	return repeats >= SOON_REPEATS &&
-		(double) rows * rows / (2.0 * repeats) >= span / 2;
+		(double) rows * rows / (2.0 * repeats) >= span / 2.0;
 }
 
 /*
@@ -540,7 +540,7 @@ grow_direct(HgCollect *c, int64 first, int64 last)
 {
 	int64		old_last = (int64) ((uint64) c->base + c->n - 2);
 	bool		down = first < c->base;
-	uint64		most = (uint64) c->nused * DENSE_STAY + 2 * HG_COLLECT_BLOCK;
+	uint64		most = (uint64) c->nused * DENSE_STAY + (uint64) 2 * HG_COLLECT_BLOCK;
 	uint64		span;
 	uint64		spare;
 
@@ -687,7 +687,7 @@ hg_collect_reserve(HgCollect *c, uint32 n, bool dense, int64 first,
 			break;
 		case HG_KEY_BYTES:
 			c->keys.span = hg_collect_alloc(c, size * sizeof(HgSpan), false);
-			c->keys.text_size = FIRST_SIZE * 8;
+			c->keys.text_size = (Size) FIRST_SIZE * 8;
 			c->keys.text = hg_collect_alloc(c, c->keys.text_size, false);
 			break;
 	}

@@ -12,7 +12,7 @@
 #include "rollup/collect_wire.h"
 
 /* What fits a value, with some room for what is sent along with it. */
-#define WIRE_LIMIT		(MaxAllocSize - 1024 * 1024)
+#define WIRE_LIMIT		(MaxAllocSize - (Size) 1024 * 1024)
 
 /* Accumulators to be written: first + order[i], order NULL: first + i. */
 typedef struct WireRows

@@ -388,38 +388,73 @@ put_int_head(HgBuffer *buf, hg_int128 least, uint32_t width, uint32_t n)
 	return extend(buf, (size_t) n * width);
 }
 
+/* What values lie between, in full. */
+typedef struct LongRange
+{
+	hg_int128	least;
+	hg_int128	greatest;
+} LongRange;
+
 /*
- * write_long_ints writes integers that do not all fit 64 bits.
+ * take_long takes one more value into a range.
+ */
+static inline void
+take_long(LongRange *range, hg_int128 v)
+{
+	range->least = Min(range->least, v);
+	range->greatest = Max(range->greatest, v);
+}
+
+/*
+ * long_range finds out what values lie between: of n rows, or (order NULL) of
+ * as many values as they stand.
+ */
+static LongRange
+long_range(const HgSource *source, const uint32_t *order, uint32_t n)
+{
+	LongRange	range = {HG_INT128_MAX, HG_INT128_MIN};
+
+	for (uint32_t first = 0, end; first < n; first = end)
+	{
+		end = n - first < CHECK_EVERY ? n : first + CHECK_EVERY;
+		CHECK_FOR_INTERRUPTS();
+		if (order == NULL && source->index == NULL &&
+			source->type == HG_SOURCE_INT128)
+			for (uint32_t i = first; i < end; i++)
+				take_long(&range, *(const hg_int128 *) address(source, i));
+		else
+			for (uint32_t i = first; i < end; i++)
+			{
+				ask_for(source, order, i, n);
+				take_long(&range, value_of(source, order, i));
+			}
+	}
+	return range;
+}
+
+/*
+ * write_long_ints writes integers that do not all fit 64 bits.  in_place: the
+ * first nvalues, in whatever order, have the rows' range.
  */
 static void
 write_long_ints(HgBuffer *buf, const HgSource *source, const uint32_t *order,
-				uint32_t n)
+				uint32_t n, bool in_place, uint32_t nvalues)
 {
-	hg_int128	least = HG_INT128_MAX;
-	hg_int128	greatest = HG_INT128_MIN;
-	uint32_t	width;
-	char	   *to;
+	LongRange	range = in_place ? long_range(source, NULL, nvalues) :
+		long_range(source, order, n);
+	Unsigned128 least = (Unsigned128) range.least;
+	uint32_t	width = width_of((Unsigned128) range.greatest - least);
+	char	   *to = put_int_head(buf, range.least, width, n);
 
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t first = 0, end; first < n; first = end)
 	{
-		hg_int128	v;
-
-		if (i % CHECK_EVERY == 0)
-			CHECK_FOR_INTERRUPTS();
-		ask_for(source, order, i, n);
-		v = value_of(source, order, i);
-		least = Min(least, v);
-		greatest = Max(greatest, v);
-	}
-	width = width_of((Unsigned128) greatest - (Unsigned128) least);
-	to = put_int_head(buf, least, width, n);
-	for (uint32_t i = 0; i < n; i++, to += width)
-	{
-		if (i % CHECK_EVERY == 0)
-			CHECK_FOR_INTERRUPTS();
-		ask_for(source, order, i, n);
-		put_int(to, (Unsigned128) value_of(source, order, i) - (Unsigned128) least,
-				width);
+		end = n - first < CHECK_EVERY ? n : first + CHECK_EVERY;
+		CHECK_FOR_INTERRUPTS();
+		for (uint32_t i = first; i < end; i++, to += width)
+		{
+			ask_for(source, order, i, n);
+			put_int(to, (Unsigned128) value_of(source, order, i) - least, width);
+		}
 	}
 }
 
@@ -448,11 +483,21 @@ is_within(const uint32_t *order, uint32_t n, uint32_t nvalues)
 }
 
 /*
+ * make_room writes the head of integers whose values hg_columns_fill writes.
+ */
+static void
+make_room(HgBuffer *buf, HgRange *range, uint32_t n)
+{
+	range->width = width_of((uint64_t) range->greatest - (uint64_t) range->least);
+	range->start = put_int_head(buf, range->least, range->width, n) - buf->data;
+}
+
+/*
  * write_ints writes integers.
  *
  * Values that stand in the rows' order, or in another order of the same rows
- * and few to spare, are read twice, sequentially; as are those whose range is
- * known.  Others are fetched once and kept.
+ * and few to spare, are read twice, sequentially.  Others are fetched once and
+ * kept.
  */
 static void
 write_ints(HgBuffer *buf, const HgSource *source, const uint32_t *order,
@@ -464,7 +509,7 @@ write_ints(HgBuffer *buf, const HgSource *source, const uint32_t *order,
 	int64_t		chunk[CHUNK];
 	int64_t    *fetched = NULL;
 	char	   *unordered = NULL;
-	HgRange		range = {INT64_MAX, INT64_MIN};
+	HgRange		range = {.least = INT64_MAX,.greatest = INT64_MIN};
 	uint32_t	width;
 	char	   *to;
 
@@ -474,13 +519,16 @@ write_ints(HgBuffer *buf, const HgSource *source, const uint32_t *order,
 		return;
 	}
 	if (source->range)
-		range = *source->range;
-	else if (!in_place)
+	{
+		make_room(buf, source->range, n);
+		return;
+	}
+	if (!in_place)
 	{
 		nvalues = n;
 		fetched = scratch(buf, (size_t) n * sizeof(int64_t));
 	}
-	for (uint32_t first = 0; first < nvalues && !source->range; first += CHUNK)
+	for (uint32_t first = 0; first < nvalues; first += CHUNK)
 	{
 		uint32_t	m = Min(nvalues - first, CHUNK);
 		uint32_t	at[CHUNK];
@@ -492,7 +540,7 @@ write_ints(HgBuffer *buf, const HgSource *source, const uint32_t *order,
 			resolve(source, order, first, m, at);
 		if (!load(source, in_place ? first : 0, in_place ? NULL : at, m, values))
 		{
-			write_long_ints(buf, source, order, n);
+			write_long_ints(buf, source, order, n, in_place, nvalues);
 			return;
 		}
 		widen_range(&range, values, m);
@@ -511,8 +559,6 @@ write_ints(HgBuffer *buf, const HgSource *source, const uint32_t *order,
 			CHECK_FOR_INTERRUPTS();
 		if (in_place)
 			(void) load(source, first, NULL, m, values);
-		else if (source->range)
-			(void) load(source, 0, source->index + first, m, values);
 		narrow((unordered ? unordered : to) + (size_t) first * width,
 			   values, m, range.least, width);
 	}
@@ -637,6 +683,9 @@ hg_column_write(HgBuffer *buf, const HgSource *source, const uint32_t *order,
 /* At most so many columns are fetched together. */
 #define MAX_TOGETHER	8
 
+/* Little enough that the caches still have the values for the next column. */
+#define CHUNK_TOGETHER	(CHUNK / 4)
+
 /*
  * is_beside: do the values of a source lie beside those of another one?
  */
@@ -673,14 +722,13 @@ hg_columns_resolve(HgSource *sources, int n, const uint32_t *order,
 	at = MemoryContextAllocHuge(CurrentMemoryContext,
 								((Size) rows + 1) * sizeof(uint32_t));
 	for (int k = 0; k < ntogether; k++)
-		ranges[k] = (HgRange) {INT64_MAX, INT64_MIN};
+		ranges[k] = (HgRange) {.least = INT64_MAX,.greatest = INT64_MIN};
 
-	/* Little enough that the caches still have it for the next column. */
 	for (uint32_t first = 0, m; first < rows; first += m)
 	{
-		int64_t		chunk[CHUNK / 4];
+		int64_t		chunk[CHUNK_TOGETHER];
 
-		m = Min(rows - first, lengthof(chunk));
+		m = Min(rows - first, CHUNK_TOGETHER);
 		if (first % CHECK_EVERY == 0)
 			CHECK_FOR_INTERRUPTS();
 		resolve(together[0], order, first, m, at + first);
@@ -696,4 +744,31 @@ hg_columns_resolve(HgSource *sources, int n, const uint32_t *order,
 		together[k]->range = &ranges[k];
 	}
 	return at;
+}
+
+/*
+ * hg_columns_fill writes the values that room has been made for.
+ */
+void
+hg_columns_fill(HgBuffer *buf, const HgSource *sources, int n, uint32_t rows)
+{
+	for (uint32_t first = 0, m; first < rows; first += m)
+	{
+		int64_t		chunk[CHUNK_TOGETHER];
+
+		m = Min(rows - first, CHUNK_TOGETHER);
+		if (first % CHECK_EVERY == 0)
+			CHECK_FOR_INTERRUPTS();
+		for (int i = 0; i < n; i++)
+		{
+			const HgSource *source = &sources[i];
+			const HgRange *range = source->range;
+
+			if (range == NULL || range->width == 0)
+				continue;
+			(void) load(source, 0, source->index + first, m, chunk);
+			narrow(buf->data + range->start + (size_t) first * range->width,
+				   chunk, m, range->least, range->width);
+		}
+	}
 }

@@ -21,6 +21,7 @@
 #include "funcapi.h"
 #include "functions/keys.h"
 #include "lib/stringinfo.h"
+#include "library.h"
 #include "miscadmin.h"
 #include "parser/parse_coerce.h"
 #include "rollup/facts.h"
@@ -43,7 +44,7 @@
 #define MAX_PART		0.5
 #define FEW_KEYS		1000
 
-PG_FUNCTION_INFO_V1(hgraph_drilldown);
+HG_FUNCTION_INFO_V1(hgraph_drilldown);
 
 /* What the graph tells. */
 typedef struct Drilldown

@@ -82,6 +82,8 @@ find_parent(const Level *level, uint32 node)
 {
 	Parent		key = {.node = node};
 
+	if (level->n == 0)
+		return NULL;
 	return bsearch(&key, level->parents, level->n, sizeof(Parent),
 				   compare_parents);
 }

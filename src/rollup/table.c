@@ -7,9 +7,10 @@
  */
 #include "postgres.h"
 
+#include "library.h"
 #include "rollup/facts.h"
 
-PG_FUNCTION_INFO_V1(hgraph_rollup_table);
+HG_FUNCTION_INFO_V1(hgraph_rollup_table);
 
 /*
  * hgraph_rollup_table: rollup_table(graph, source, key_column, value_column,

@@ -19,6 +19,7 @@
 #include "executor/spi.h"
 #include "functions/keys.h"
 #include "lib/stringinfo.h"
+#include "library.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "rollup/view.h"
@@ -35,8 +36,8 @@ enum
 	ARG_DATE, ARG_MODE, ARG_FILTER, ARG_AS_OF, ARG_COMMENT
 };
 
-PG_FUNCTION_INFO_V1(hgraph_create_rollup_view);
-PG_FUNCTION_INFO_V1(hgraph_drop_rollup_view);
+HG_FUNCTION_INFO_V1(hgraph_create_rollup_view);
+HG_FUNCTION_INFO_V1(hgraph_drop_rollup_view);
 
 /*
  * names_arg is an argument of type text[] as a list of different column names

@@ -1,17 +1,19 @@
 /*-------------------------------------------------------------------------
  *
  * depend.c
- *	  Views and functions depend on the graphs that they name.
+ *	  Views, functions, policies and triggers depend on the graphs that they
+ *	  name.
  *
  * PostgreSQL notes which relation a constant of type regclass in a view means,
  * and makes the view depend on it.  It knows nothing of constants of our type,
  * so we do it.  Then the index cannot be dropped under the view; and pg_dump,
  * which writes views before indexes, sees that this one has to come later.
- * The same holds for functions with parsed bodies (BEGIN ATOMIC) and for the
- * defaults of arguments.
+ * The same holds for functions with parsed bodies (BEGIN ATOMIC), for the
+ * defaults of arguments, for policies, and for the conditions of triggers: those
+ * come after indexes in a dump, but in any order when several jobs restore it.
  *
- * A view is a rule.  Whoever makes a rule or function that names a graph has
- * called our input function, so the library is loaded by then.
+ * A view is a rule.  Whoever makes such an object that names a graph has called
+ * our input function, so the library is loaded by then.
  *
  *-------------------------------------------------------------------------
  */
@@ -25,8 +27,10 @@
 #include "catalog/indexing.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_policy.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_rewrite.h"
+#include "catalog/pg_trigger.h"
 #include "fmgr.h"
 #include "nodes/nodeFuncs.h"
 #include "types/depend.h"
@@ -101,6 +105,10 @@ static const Place places[] = {
 	{Anum_pg_rewrite_ev_action, 0}},
 	{ProcedureRelationId, ProcedureOidIndexId, Anum_pg_proc_oid,
 	{Anum_pg_proc_prosqlbody, Anum_pg_proc_proargdefaults}},
+	{PolicyRelationId, PolicyOidIndexId, Anum_pg_policy_oid,
+	{Anum_pg_policy_polqual, Anum_pg_policy_polwithcheck}},
+	{TriggerRelationId, TriggerOidIndexId, Anum_pg_trigger_oid,
+	{Anum_pg_trigger_tgqual, 0}},
 };
 
 /*
@@ -139,7 +147,8 @@ depend_on_graphs(const Place *place, Oid object)
 }
 
 /*
- * object_access is the hook: looks at what has just been made.
+ * object_access is the hook: looks at what has just been made, and at a policy
+ * that has been altered, whose dependencies are made anew.
  */
 static void
 object_access(ObjectAccessType access, Oid class_id, Oid object_id,
@@ -147,7 +156,8 @@ object_access(ObjectAccessType access, Oid class_id, Oid object_id,
 {
 	if (prev_object_access_hook)
 		prev_object_access_hook(access, class_id, object_id, sub_id, arg);
-	if (access != OAT_POST_CREATE)
+	if (access != OAT_POST_CREATE &&
+		(access != OAT_POST_ALTER || class_id != PolicyRelationId))
 		return;
 	for (int i = 0; i < (int) lengthof(places); i++)
 	{

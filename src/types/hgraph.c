@@ -22,6 +22,7 @@
 #include "compat.h"
 #include "directory/restore.h"
 #include "fmgr.h"
+#include "library.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -40,7 +41,7 @@
 
 PG_FUNCTION_INFO_V1(hgraph_in);
 PG_FUNCTION_INFO_V1(hgraph_out);
-PG_FUNCTION_INFO_V1(hgraph_from_relation);
+HG_FUNCTION_INFO_V1(hgraph_from_relation);
 
 /*
  * relation_name is a relation's name as SQL text, qualified where it must be.

@@ -274,7 +274,10 @@ hg_hrollup_make(const HgRollupHead *head, const HgSource *columns,
 			hg_hrollup_put(&buf, i, &sources[i], resolved[i] ? NULL : order, head->n);
 	}
 	if (index)
+	{
+		hg_columns_fill(&buf, sources, HG_ROLLUP_COLUMNS, head->n);
 		pfree(index);
+	}
 	MemoryContextDelete(temp);
 	return hg_hrollup_end(&buf);
 }

@@ -230,7 +230,7 @@ hg_real_numeric(double value)
 		for (p++; isdigit((unsigned char) *p); p++, scale++)
 			digits = digits * 10 + (*p - '0');
 	if (*p == 'e')
-		scale -= atoi(p + 1);
+		scale -= (int) strtol(p + 1, NULL, 10);
 	/* 17 digits; so many zeros behind them still fit */
 	if (scale < -20 || scale > HG_MAX_SCALE)
 		return NumericGetDatum(numeric_from_text(buf));

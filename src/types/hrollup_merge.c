@@ -16,6 +16,7 @@
 #include "common/int.h"
 #include "compat.h"
 #include "fmgr.h"
+#include "library.h"
 #include "miscadmin.h"
 #include "rollup/collect.h"
 #include "types/hrollup_private.h"
@@ -23,7 +24,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 
-PG_FUNCTION_INFO_V1(hgraph_hrollup_add);
+HG_FUNCTION_INFO_V1(hgraph_hrollup_add);
 
 #define CHECK_EVERY	4096
 

@@ -14,19 +14,20 @@
 #include "compat.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "library.h"
 #include "types/hrollup_private.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/uuid.h"
 
-PG_FUNCTION_INFO_V1(hgraph_hrollup_total_int8);
-PG_FUNCTION_INFO_V1(hgraph_hrollup_total_uuid);
-PG_FUNCTION_INFO_V1(hgraph_hrollup_total_text);
-PG_FUNCTION_INFO_V1(hgraph_hrollup_stats_int8);
-PG_FUNCTION_INFO_V1(hgraph_hrollup_stats_uuid);
-PG_FUNCTION_INFO_V1(hgraph_hrollup_stats_text);
-PG_FUNCTION_INFO_V1(hgraph_hrollup_unmatched);
-PG_FUNCTION_INFO_V1(hgraph_hrollup_reconcile);
+HG_FUNCTION_INFO_V1(hgraph_hrollup_total_int8);
+HG_FUNCTION_INFO_V1(hgraph_hrollup_total_uuid);
+HG_FUNCTION_INFO_V1(hgraph_hrollup_total_text);
+HG_FUNCTION_INFO_V1(hgraph_hrollup_stats_int8);
+HG_FUNCTION_INFO_V1(hgraph_hrollup_stats_uuid);
+HG_FUNCTION_INFO_V1(hgraph_hrollup_stats_text);
+HG_FUNCTION_INFO_V1(hgraph_hrollup_unmatched);
+HG_FUNCTION_INFO_V1(hgraph_hrollup_reconcile);
 
 /*
  * average divides a sum by a count; NULL when there is nothing.

@@ -15,6 +15,7 @@
 #include "compat.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "library.h"
 #include "miscadmin.h"
 #include "types/hrollup_private.h"
 #include "utils/array.h"
@@ -24,10 +25,10 @@
 #include "utils/memutils.h"
 #include "utils/tuplestore.h"
 
-PG_FUNCTION_INFO_V1(hgraph_hrollup_each);
-PG_FUNCTION_INFO_V1(hgraph_hrollup_each_stats);
-PG_FUNCTION_INFO_V1(hgraph_hrollup_each_of);
-PG_FUNCTION_INFO_V1(hgraph_hrollup_compare);
+HG_FUNCTION_INFO_V1(hgraph_hrollup_each);
+HG_FUNCTION_INFO_V1(hgraph_hrollup_each_stats);
+HG_FUNCTION_INFO_V1(hgraph_hrollup_each_of);
+HG_FUNCTION_INFO_V1(hgraph_hrollup_compare);
 
 #define MAX_COLUMNS		12
 

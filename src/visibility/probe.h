@@ -33,7 +33,7 @@ extern void hg_probe_begin(HgProbe *probe, Relation heap, Relation index,
 						   const HgLayout *layout, HgGraph *graph);
 extern void hg_probe_end(HgProbe *probe);
 /* State of a row as a dirty snapshot sees it; has the graph core's type. */
-extern HgEdgeState hg_probe_entry(void *probe, uint32_t entry);
+extern HgEdgeState hg_probe_entry(void *arg, uint32_t entry);
 /* The same for a row given by its TID, whatever its keys. */
 extern HgEdgeState hg_probe_tid(HgProbe *probe, BlockNumber block,
 								OffsetNumber offset);

@@ -134,7 +134,7 @@ FROM (VALUES (1, 'ancestor = 7::smallint', true), (2, 'ancestor = 7::int', true)
 	(12, 'descendant = ANY (ARRAY(SELECT generate_series(300, 330, 3)))', true),
 	(13, 'ancestor = ANY (NULL::bigint[])', true), (14, 'ancestor <> ALL (''{7}'')', false), (15, 'ancestor = NULL::bigint', false),
 	(16, 'ancestor IS NOT DISTINCT FROM 7', false), (17, 'ancestor > 7 AND descendant = 333', true),
-	(18, 'ancestor = 7 OR descendant = 333', false), (19, 'ancestor = (SELECT 7)', true), (20, 'ancestor = 7 AND ancestor = 8', true),
+	(18, 'ancestor = 7 OR descendant = 333', false), (19, 'ancestor = (SELECT 7)', true), (20, 'ancestor = 7 AND ancestor = 8', current_setting('server_version_num')::int < 170000),
 	(21, 'ancestor = 7 AND random() >= 0', true), (22, 'ancestor = 7 + (random() * 0)::int', false),
 	(23, 'ancestor = 9223372036854775807', true), (24, 'depth = 2', false), (25, 'ancestor BETWEEN 7 AND 7', false),
 	(26, 'ancestor = ANY (''{{7,8},{9,10}}''::bigint[])', true), (27, 'ancestor = 7 AND descendant IN (7, 50, 333, 351)', true)) c (n, cond, key)

@@ -165,7 +165,8 @@ AS $$
 BEGIN
 	RETURN EXISTS (
 		SELECT FROM public.rights_territory t
-		WHERE t.role_name = representative AND pg_has_role(session_user, representative, 'MEMBER')
+		WHERE t.role_name = representative
+			AND pg_has_role(coalesce(nullif(current_setting('role'), 'none'), session_user), representative, 'MEMBER')
 			AND within('hierarchy.rights_sales', entity, t.entity_id));
 END
 $$;
@@ -222,7 +223,7 @@ SELECT code FROM ancestors('rights_sales', :d3) JOIN entity ON entity_id = node 
 SELECT rights_try($$SELECT * FROM change_log$$);
 SELECT rights_try(format('SELECT * FROM history(%s)', :d1));
 -- and does not get further by acting for another one
-SELECT rights_within(:d2, 'regress_rights_south') AS superuser_session;
+SELECT rights_within(:d2, 'regress_rights_south') AS in_a_pool;
 RESET ROLE;
 SET SESSION AUTHORIZATION regress_rights_north;
 SELECT rights_within(:d1) AS own, rights_within(:d2) AS other, rights_within(:d2, 'regress_rights_south') AS for_another;

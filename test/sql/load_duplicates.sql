@@ -63,6 +63,17 @@ SELECT * FROM ld('ld', '{"parent.type": {"value": "ld parent"}, "parent.code": "
 	ARRAY['e1||E1||p1|P|2024-01-01', 'e1||E1 too||p1|P|2025-01-01', 'e1||||p4|Four|', 'e1||||p4|Vier|']);
 SELECT * FROM ld_all() WHERE entity ~ '^ld (parent|e)';
 
+-- A parent that cannot be added: with its rows, what is wrong with it
+ALTER TABLE entity ADD CONSTRAINT no_bad CHECK (name <> 'bad');
+\set VERBOSITY terse
+SELECT hierarchy.new_load_batch('ld bad', '{code,parent,pname}') AS bad \gset
+INSERT INTO load_stage_:bad (code, parent, pname) VALUES ('f1', 'q1', 'bad'), ('f2', 'q1', 'bad'), ('f3', 'q2', 'good'), ('f4', 'f1', 'x');
+SELECT inserted, rejected, entities_added FROM load(:bad, '{"entity_type": {"value": "ld"}, "code": "code", "parent.type": {"value": "ld parent"}, "parent.code": "parent", "parent.name": "pname"}', 'ld');
+SELECT line, reasons, messages FROM load_reject WHERE batch_id = :bad ORDER BY line;
+\set VERBOSITY default
+SELECT drop_load_batch(:bad, false) \g /dev/null
+ALTER TABLE entity DROP CONSTRAINT no_bad;
+
 -- What it does not take
 SELECT * FROM ld('ld', '{"duplicates": "any"}', :rows);
 SELECT * FROM ld('ld', '{"parent.name": "pname"}', :rows);

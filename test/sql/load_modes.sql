@@ -339,6 +339,128 @@ SELECT count(*), count(*) FILTER (WHERE closes), max(line) FILTER (WHERE closes)
 	UNION ALL SELECT 4001, 2, daterange('2015-01-01', NULL), 4002, false$$);
 RESET statement_timeout;
 
+-- Many rows, each sharing its code with the one and an identifier with the other neighbour, are one entity, in time
+
+\set m7 '{"entity_type": {"value": "org"}, "code": "code", "identifier.LD": "id", "name": "name"}'
+SELECT new_load_batch('chain', '{code,id,name}') AS chain \gset
+SELECT stage(:chain, (SELECT jsonb_agg(jsonb_build_array('chain ' || (i + 1) / 2, 'link ' || i / 2, 'Name ' || i) ORDER BY md5(i::text))
+	FROM generate_series(1, 2000) i)) \g /dev/null
+SET statement_timeout = '60s';
+SELECT rows, inserted, updated, unchanged, rejected, entities_added FROM load(:chain, :'m7'::jsonb || '{"duplicates": "last"}');
+RESET statement_timeout;
+SELECT count(*) FROM identifier WHERE scheme = 'LD' AND value LIKE 'link %';
+SELECT line, grp FROM load_groups('VALUES (7::bigint, 5::bigint), (9, 7), (4, 2), (3, 3), (2, 9), (NULL, 1)') ORDER BY line;
+SELECT count(*) FROM load_groups('SELECT i::bigint, (i + 1)::bigint FROM generate_series(1, 3000) i') WHERE grp = 1;
+SELECT load_groups('SELECT 1, 2');
+
+-- A code that the source lists no more in this file is another customer's all the same, whatever the identifier
+
+SELECT new_load_batch('two codes', '{code,id,name}') AS two \gset
+SELECT stage(:two, '[["Q1", "shared", "First"]]') \g /dev/null
+SELECT inserted FROM load(:two, :'m7');
+SELECT stage(:two, '[["Q2", "shared", "Second"]]') \g /dev/null
+SELECT inserted, rejected, matched FROM load(:two, :'m7');
+SELECT line, reasons, messages FROM load_reject WHERE batch_id = :two;
+-- in a snapshot, the code has changed
+SELECT updated, rejected, matched FROM load(:two, :'m7', mode => 'full_snapshot');
+SELECT record, listed FROM entity_source WHERE source = 'two codes' AND entity_id = entity_id('org', 'Q1');
+
+-- What a source said before is not written again, from whatever file
+
+SELECT stage(:two, '[["Q1", "shared", "Second"]]') \g /dev/null
+SELECT unchanged FROM load(:two, :'m7');
+SELECT new_load_batch('two codes', '{code,id,name}') AS again \gset
+SELECT stage(:again, '[["Q1", "shared", "Second"], ["Q3", "third", "Third"]]') \g /dev/null
+SELECT inserted, unchanged FROM load(:again, :'m7');
+SELECT e.code, s.batch_id = :two AS of_first, s.batch_id = :again AS of_second
+FROM entity_source s JOIN entity e USING (entity_id) WHERE s.source = 'two codes' ORDER BY e.code;
+
+-- A new source that says what the entity shows changes nothing, and is kept with it; one that says something else changes it,
+-- unless it is trusted less
+
+SELECT new_load_batch('says same', '{code,name,beds}') AS same, new_load_batch('says other', '{code,name,beds}') AS other,
+	new_load_batch('says less', '{code,name,beds}') AS less \gset
+\set m8 '{"entity_type": {"value": "org"}, "code": "code", "name": "name", "attribute.beds": "beds"}'
+UPDATE load_source SET trust = 10 WHERE source = 'says less';
+SELECT figures() AS before \gset
+SELECT stage(:same, '[["Q1", "Second", ""], ["Q3", "Third", ""]]') \g /dev/null
+SELECT updated, unchanged, entities_changed FROM load(:same, :'m8');
+SELECT figures() = :'before' AS logs_nothing;
+SELECT stage(:other, '[["Q1", "Second", "9"], ["Q3", "Dritte", ""]]'), stage(:less, '[["Q1", "Zweite", "9"], ["Q3", "Troisième", "7"]]') \g /dev/null
+SELECT updated, unchanged, entities_changed FROM load(:other, :'m8');
+SELECT updated, unchanged, entities_changed FROM load(:less, :'m8');
+SELECT * FROM entities WHERE code IN ('Q1', 'Q3');
+SELECT e.code, s.source, s."values" FROM entity_source s JOIN entity e USING (entity_id) WHERE s.source LIKE 'says %' AND e.code LIKE 'Q_'
+ORDER BY e.code, s.source;
+
+-- A primary parent that the file names takes the place of the former one, which the file lists, too
+
+\set m9 '{"entity_type": {"value": "org"}, "code": "code", "parent.code": "parent", "is_primary": "main", "valid_from": "since", "valid_to": "till"}'
+SELECT create_hierarchy('main') \g /dev/null
+SELECT new_load_batch('main', '{code,parent,main,since,till}') AS main \gset
+SELECT stage(:main, '[["Q1", "", "", "", ""], ["Q3", "", "", "", ""], ["Q4", "Q1", "yes", "", ""], ["Q4", "Q3", "no", "", ""]]') \g /dev/null
+SELECT inserted, unchanged, rejected FROM load(:main, :'m9', 'main', effective => '2024-01-01');
+SELECT child, parent, is_primary, valid FROM parents WHERE hierarchy = 'main';
+SELECT stage(:main, '[["Q4", "Q1", "", "", ""], ["Q4", "Q3", "yes", "", ""]]') \g /dev/null
+SELECT updated, rejected FROM load(:main, :'m9', 'main', effective => '2024-01-01');
+SELECT child, parent, is_primary, valid FROM parents WHERE hierarchy = 'main';
+
+-- A stay that overlaps another one of the same parent, which the row does not mean
+
+SELECT stage(:main, '[["Q5", "Q1", "", "2020-01-01", "2025-01-01"], ["Q5", "Q1", "", "2026-01-01", ""]]') \g /dev/null
+SELECT inserted, rejected FROM load(:main, :'m9', 'main', effective => '2024-01-01');
+SELECT stage(:main, '[["Q5", "Q1", "", "2020-01-01", "2026-06-01"]]') \g /dev/null
+SELECT updated, rejected FROM load(:main, :'m9', 'main', effective => '2024-01-01');
+SELECT line, reasons, messages FROM load_reject WHERE batch_id = :main;
+SELECT child, parent, is_primary, valid FROM parents WHERE hierarchy = 'main' AND child = 'Q5';
+
+-- A child that is in the hierarchy, if only above others, comes under its first parent on the day; one that is not there, from the first day on
+
+SELECT stage(:main, '[["QT", "", "", "", ""], ["QN", "", "", "", ""]]') \g /dev/null
+SELECT inserted FROM load(:main, :'m9', 'main');
+SELECT stage(:main, '[["Q1", "QT", "", "", ""], ["QN", "QT", "", "", ""]]') \g /dev/null
+SELECT inserted, rejected FROM load(:main, :'m9', 'main', effective => '2024-03-01');
+SELECT child, parent, valid FROM parents WHERE hierarchy = 'main' AND parent = 'QT';
+
+-- A source that only a dry run has used is gone with its batch; one that said something, or of which somebody did, stays
+
+SELECT new_load_batch('trial', '{code,name}') AS trial, new_load_batch('described', '{code,name}') AS described \gset
+UPDATE load_source SET description = 'a list' WHERE source = 'described';
+SELECT stage(:trial, '[["Y1", "y"]]'), stage(:described, '[["Y1", "y"]]'), stage(:again, '[["Y1", "y"]]') \g /dev/null
+\set m10 '{"entity_type": {"value": "org"}, "code": "code", "name": "name"}'
+SELECT a.inserted, b.inserted FROM load(:trial, :'m10', dry_run => true) a, load(:described, :'m10', dry_run => true) b;
+SELECT new_load_batch('trial', '{code}') AS second \gset
+SELECT drop_load_batch(:trial, false), drop_load_batch(:described, false), drop_load_batch(:again, false), drop_load_batch(:two, false) \g /dev/null
+SELECT source, description FROM load_source WHERE source IN ('trial', 'described', 'two codes') ORDER BY source;
+SELECT drop_load_batch(:second, false) \g /dev/null
+SELECT source, description FROM load_source WHERE source IN ('trial', 'described', 'two codes') ORDER BY source;
+
+-- Merged by hand, an entity stays what its lists say: they find the one that is left
+
+SELECT new_load_batch('my list', '{code,name,beds,parent}') AS my, new_load_batch('their list', '{code,name,beds,parent}') AS their \gset
+\set m11 '{"entity_type": {"value": "org"}, "code": "code", "name": "name", "attribute.beds": "beds", "parent.code": "parent"}'
+UPDATE load_source SET trust = 70 WHERE source = 'their list';
+SELECT stage(:my, '[["MM1", "Mine", "5", "Q1"]]'), stage(:their, '[["MM2", "Theirs", "", "Q1"], ["MM3", "Below", "", "MM2"]]') \g /dev/null
+SELECT a.inserted, b.inserted FROM load(:my, :'m11', 'main') a, load(:their, :'m11', 'main') b;
+SELECT merge_entity(entity_id('org', 'MM2'), entity_id('org', 'MM1'), 'the same') \g /dev/null
+SELECT field, value, source, survives FROM entity_values(entity_id('org', 'MM1'));
+SELECT * FROM entities WHERE code LIKE 'MM_';
+SELECT s.source, c.code AS child, p.code AS parent
+FROM relationship_source s JOIN entity c ON c.entity_id = s.child_id JOIN entity p ON p.entity_id = s.parent_id
+WHERE s.source IN ('my list', 'their list') ORDER BY 1, 2, 3;
+SELECT a.unchanged, b.unchanged, b.rejected FROM load(:my, :'m11', 'main', 'full_snapshot') a, load(:their, :'m11', 'main', 'full_snapshot') b;
+SELECT line, reasons, messages FROM load_reject WHERE batch_id = :their;
+-- whoever may not write what lists say can merge all the same
+CREATE ROLE regress_merger;
+GRANT SELECT ON ALL TABLES IN SCHEMA hierarchy TO regress_merger;
+GRANT INSERT, UPDATE, DELETE ON entity, identifier, relationship TO regress_merger;
+SET ROLE regress_merger;
+SELECT merge_entity(entity_id('org', 'MM3'), entity_id('org', 'Q3'), 'by hand') \g /dev/null
+RESET ROLE;
+SELECT e.code, e.status, s.source FROM entity e JOIN entity_source s USING (entity_id) WHERE e.code IN ('MM3', 'Q3') ORDER BY 1, 3;
+REVOKE ALL ON ALL TABLES IN SCHEMA hierarchy FROM regress_merger;
+DROP ROLE regress_merger;
+
 SELECT * FROM check_hierarchy('sales');
 SELECT * FROM check_hierarchy('many');
 SELECT count(*) FROM pg_class WHERE relname ~ '^load_' AND relpersistence = 't';
