@@ -81,6 +81,7 @@ start_work() {
     fi
     WORK=
     CHILD=
+    CHILDREN=()
     CLEAN_ENV=(PATH="$PATH")
 
     # Socket paths are short and makefiles dislike blanks, so TMPDIR is used
@@ -150,23 +151,38 @@ as_user() {
     return $status
 }
 
-cleanup() {
-    local pidfile pid tries
+# signal_groups SIGNAL PID...: to whole process groups.
+signal_groups() {
+    local pid
+    for pid in "${@:2}"; do
+        kill "-$1" -- "-$pid" 2>/dev/null
+    done
+}
 
-    trap '' INT TERM HUP PIPE
-    [ -n "${WORK:-}" ] || return 0
-    # shellcheck disable=SC2164 # only to leave the folder that is removed
-    cd /
-    [ -z "$CHILD" ] || kill -TERM -- "-$CHILD" 2>/dev/null
-
-    # Servers run in process groups of their own; their pid files tell.
-    find "$WORK" -name postmaster.pid 2>/dev/null | while IFS= read -r pidfile; do
+# stop_servers DIR: those whose data is below it.  They run in process groups of
+# their own; their pid files tell.
+stop_servers() {
+    local pidfile pid
+    find "$1" -name postmaster.pid 2>/dev/null | while IFS= read -r pidfile; do
         as_user_now "$("$PG_CONFIG" --bindir)/pg_ctl" stop -D "$(dirname "$pidfile")" \
             -m immediate -t 20 >/dev/null 2>&1 && continue
         pid=$(head -n 1 "$pidfile" 2>/dev/null)
         [ -z "$pid" ] || as_user_now kill -KILL "$pid" 2>/dev/null
     done
-    [ -z "$CHILD" ] || kill -KILL -- "-$CHILD" 2>/dev/null
+}
+
+# cleanup: ends every process of this run (CHILD, and what CHILDREN lists), and
+# removes its folder.
+cleanup() {
+    local tries
+
+    trap '' INT TERM HUP PIPE
+    [ -n "${WORK:-}" ] || return 0
+    # shellcheck disable=SC2164 # only to leave the folder that is removed
+    cd /
+    signal_groups TERM ${CHILD:+"$CHILD"} "${CHILDREN[@]}"
+    stop_servers "$WORK"
+    signal_groups KILL ${CHILD:+"$CHILD"} "${CHILDREN[@]}"
 
     # A process on its way out may still write a file.
     for tries in 1 2 3 4 5; do
@@ -214,6 +230,10 @@ build() {
         install_ordinarily "$share" "$lib"
     fi
     give_to_user "$SERVER_CONF"
+
+    # What programs are to find in their environment once all is built
+    # shellcheck disable=SC2206 # words
+    CLEAN_ENV+=(${HIERARCHY_ENV:-})
 }
 
 # install_ordinarily SHAREDIR LIBDIR: for servers that cannot be told to look

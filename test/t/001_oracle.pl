@@ -20,7 +20,7 @@ use HierarchyTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $steps_wanted = $ENV{HIERARCHY_STEPS} || 2100;
+my $steps_wanted = $ENV{HIERARCHY_STEPS} || long(1000, 10000);
 my $steps_a_block = 8;
 my $tempdir = PostgreSQL::Test::Utils::tempdir();
 my $seed = seed();

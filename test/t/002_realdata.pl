@@ -150,7 +150,7 @@ sub root_to_leaf
 	cmp_ok($after - $before, '<', 300_000, "$set: memory stays flat half way");
 	cmp_ok($end - $before, '<', 300_000, "$set: memory stays flat to the end");
 
-	my $first = milliseconds($s, "SELECT * FROM ($all) x LIMIT 10");
+	my ($first) = sort { $a <=> $b } map { milliseconds($s, "SELECT * FROM ($all) x LIMIT 10") } 1 .. 3;
 	note("$set: all paths $whole ms, the first ten $first ms");
 	return ($whole, $first);
 }
@@ -176,8 +176,9 @@ SQL
 
 	my ($whole, $first) = root_to_leaf($set, 'go_graph');
 	cmp_ok($first, '<', $whole / 5, "$set: LIMIT stops early");
-	my $some = milliseconds($s, "SELECT * FROM hierarchy.paths('go_graph', 'GO:0106165') LIMIT 1");
-	my $every = milliseconds($s, "SELECT * FROM hierarchy.paths('go_graph', 'GO:0106165')");
+	my $paths = "SELECT * FROM hierarchy.paths('go_graph', 'GO:0106165')";
+	my ($some) = sort { $a <=> $b } map { milliseconds($s, "$paths LIMIT 1") } 1 .. 5;
+	my ($every) = sort { $a <=> $b } map { milliseconds($s, $paths) } 1 .. 5;
 	cmp_ok($some, '<', $every, "$set: LIMIT stops inside one call");
 
 	is(q1("SELECT edges, roots, multi_parent_nodes, max_depth FROM hierarchy.graph_stats('go_is_a')"),

@@ -11,6 +11,7 @@ use strict;
 use warnings;
 
 use HierarchyTest;
+use List::Util qw(shuffle);
 use PostgreSQL::Test::Utils;
 use Test::More;
 
@@ -69,7 +70,7 @@ my @values = (
 	@special,
 	(map { decimal(int(rand(12)), 2) } 1 .. 500),
 	(map { decimal(int(rand(20)), int(rand(8))) } 1 .. 1000),
-	(map { decimal(int(rand(45)), int(rand(45))) } 1 .. 1000),
+	(map { decimal(int(rand(45)), int(rand(45))) } 1 .. long(1000, 10000)),
 	(map { decimal(int(rand(3000)), int(rand(300))) } 1 .. 100));
 
 # The first column has short varlena headers and compresses what is long, the
@@ -166,7 +167,8 @@ my %numerics = (
 	'scales that do not fit' => '(i % 100)::numeric + CASE WHEN i = 9999 THEN 1e-40 ELSE 0 END',
 );
 
-foreach my $name (sort keys %keys)
+# some of the shapes, other ones each time, or all
+foreach my $name (sort @{[ shuffle(sort keys %keys) ]}[ 0 .. long(8, scalar keys %keys) - 1 ])
 {
 	my $numeric = pick(sort keys %numerics);
 	my $workers = pick(0, 0, 2, 3);

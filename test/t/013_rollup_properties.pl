@@ -66,6 +66,7 @@ answer(<<'SQL');
 CREATE TABLE fact (key int, i bigint, n numeric, r float8, month int);
 INSERT INTO fact SELECT 6 + random() * 994, random() * 1000 - 300, (random() * 1000)::numeric(12,2), round((random() * 1000)::numeric, 2), i % 12
 	FROM generate_series(1, 20000) i;
+CREATE TABLE fact_sum AS SELECT key, count(*) AS facts, sum(i) AS i, sum(n) AS n, min(i) AS least, max(i) AS greatest FROM fact GROUP BY 1;
 CREATE TABLE closed AS WITH RECURSIVE c(a, d) AS (
 	SELECT n, n FROM generate_series(1, 1000) n UNION SELECT parent, d FROM c JOIN dag ON child = a AND parent > 0) SELECT * FROM c;
 CREATE TABLE closed_primary AS WITH RECURSIVE c(a, d) AS (
@@ -79,12 +80,12 @@ foreach my $x ([ 'distinct', 'closed' ], [ 'primary', 'closed_primary' ])
 	foreach my $value ('i', 'n')
 	{
 		same_rows(
-			"SELECT a, sum($value)::numeric, count(*) FROM $closure JOIN fact ON key = d GROUP BY 1",
+			"SELECT a, sum($value), sum(facts) FROM $closure JOIN fact_sum ON key = d GROUP BY 1",
 			"SELECT node, total, total_count FROM (SELECT rollup('dag', key, $value, '$mode') AS r FROM fact) x, each(r, NULL::int)",
 			"$mode over a dense graph, $value");
 	}
 	same_rows(
-		"SELECT a, min(i)::numeric, max(i)::numeric, round(avg(n), 6) FROM $closure JOIN fact ON key = d GROUP BY 1",
+		"SELECT a, min(least)::numeric, max(greatest)::numeric, round(sum(n) / sum(facts), 6) FROM $closure JOIN fact_sum ON key = d GROUP BY 1",
 		"SELECT i.node, i.total_min, i.total_max, round(n.total_avg, 6)
 			FROM (SELECT rollup('dag', key, i, '$mode') AS ri, rollup('dag', key, n, '$mode') AS rn FROM fact) x,
 				each_stats(ri, NULL::int) i, each_stats(rn, NULL::int) n WHERE i.node = n.node",
@@ -220,7 +221,7 @@ foreach my $i (1 .. 12)
 # What-if, and its end
 my $roll = "SELECT string_agg(node || ':' || total, ' ' ORDER BY node) FROM (SELECT rollup('dag', key, n) AS r FROM fact) x, each(r)";
 my $now = answer($roll);
-answer('BEGIN; UPDATE dag SET parent = 5 WHERE child IN (40, 41, 42) AND is_primary');
+answer('BEGIN; UPDATE dag SET parent = 5 WHERE child BETWEEN 40 AND 59 AND is_primary');
 my $future = answer($roll);
 isnt($future, $now, 'what-if: the future');
 answer('ROLLBACK');
@@ -229,7 +230,7 @@ my $old = session($node);
 $old->query("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT WHERE false");
 my $committed = session($node);
 $committed->query("BEGIN; SELECT WHERE false");
-answer('BEGIN; UPDATE dag SET parent = 5 WHERE child IN (40, 41, 42) AND is_primary');
+answer('BEGIN; UPDATE dag SET parent = 5 WHERE child BETWEEN 40 AND 59 AND is_primary');
 is($committed->query($roll), $now, 'not committed yet');
 answer('COMMIT');
 is(answer($roll), $future, 'what-if came true');

@@ -214,7 +214,7 @@ sub statement
 	return "UPDATE $table SET child_id = $child2 WHERE $where";
 }
 
-my $transactions = 400;
+my $transactions = long(200, 4000);
 foreach my $i (1 .. $transactions)
 {
 	$script .= "BEGIN;\n";

@@ -22,6 +22,7 @@ my $s = session($node);
 my $serial = 'SET max_parallel_workers_per_gather = 0';
 my $parallel = 'SET max_parallel_workers_per_gather = 2';
 my $n = 40000;
+my $facts = long(50000, 150000);
 
 sub answer { return $s->query($_[0]); }
 
@@ -48,7 +49,7 @@ CREATE INDEX names ON edge_name USING hgraph (parent, child);
 CREATE TABLE fact (key int, i bigint, n numeric, r float8, part int) WITH (parallel_workers = 2);
 INSERT INTO fact SELECT CASE WHEN random() < 0.01 THEN NULL WHEN random() < 0.02 THEN $n + (random() * 300)::int ELSE 1 + (random() * ($n - 1))::int END,
 	CASE WHEN random() < 0.01 THEN NULL ELSE random() * 1000 - 300 END, (random() * 1000)::numeric(12,2), random() * 1000, i % 3
-	FROM generate_series(1, 150000) i;
+	FROM generate_series(1, $facts) i;
 CREATE TABLE fact_parted (LIKE fact) PARTITION BY LIST (part);
 CREATE TABLE fact_parted_0 PARTITION OF fact_parted FOR VALUES IN (0);
 CREATE TABLE fact_parted_1 PARTITION OF fact_parted FOR VALUES IN (1);
@@ -186,7 +187,7 @@ answer($usage);
 my $held = answer($usage);
 foreach my $i (1 .. 20)
 {
-	my $row = int(rand(150000));
+	my $row = int(rand($facts));
 
 	answer($parallel);
 	fails($s, "SELECT rollup('org', key, 1 / (ctid <> (SELECT ctid FROM fact OFFSET $row LIMIT 1))::int::bigint) FROM fact",

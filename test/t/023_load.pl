@@ -151,7 +151,7 @@ sub random_list
 	return map { @{ $group{$_} } } sort { $at{$a} <=> $at{$b} } keys %group;
 }
 
-foreach my $run (1 .. 3)
+foreach my $run (1 .. long(2, 20))
 {
 	my @rows = random_list(chr(64 + $run), 300);
 	my $batch = stage("random $run", @rows);
@@ -228,20 +228,24 @@ SQL
 my $before = counts();
 my $other = session($node);
 $other->query("SET search_path = hierarchy, public");
-my (%phases, $done);
+my (%phases, %moves);
 $s->send("SELECT rows FROM load($batch, '$mapping', 'sales')");
-for (1 .. 2000)
+for (1 .. 20000)
 {
-	my $row = $other->query("SELECT p.batch_id, p.phase, p.rows_total, c.relid::regclass, c.command, c.tuples_processed >= 0
+	my $row = $other->query("SELECT p.batch_id, p.phase, p.rows_total, c.relid::regclass, c.command, c.tuples_processed >= 0,
+			p.rows_done > 0, p.rows_done <= p.rows_total
 		FROM load_progress p JOIN pg_stat_progress_copy c USING (pid)");
 	next if $row eq '';
-	$phases{$1}++ if $row =~ /^$batch\|([^|]+)\|(?:0|30000)\|load_stage_$batch\|COPY FROM\|t$/;
-	last if $phases{'writing relationships'};
+	next if $row !~ /^$batch\|([^|]+)\|(?:0|30000)\|load_stage_$batch\|COPY FROM\|t\|(t|f)\|t$/;
+	$phases{$1}++;
+	$moves{$1}++ if $2 eq 't';
+	last if $moves{'writing relationships'};
 }
 $other->query("SELECT pg_cancel_backend(pid) FROM load_progress");
 my ($out, $err) = $s->wait;
 like($err, qr/57014/, 'canceled');
 ok(scalar(keys %phases) >= 2 && $phases{'writing relationships'}, 'progress was seen: ' . join(', ', sort keys %phases));
+ok($moves{'writing relationships'}, 'rows were seen to move: ' . join(', ', sort keys %moves));
 is(counts(), $before, 'cancel leaves nothing behind');
 is($s->query("SELECT state FROM load_batch WHERE batch_id = $batch"), 'staging', 'the batch is as it was');
 is($s->query("SELECT count(*) FROM pg_class WHERE relname LIKE 'load\\_%' AND relpersistence = 't'"), 0, 'no temporary tables');
@@ -266,6 +270,22 @@ ok(!$other->done, 'a second load of the source waits');
 $s->query('COMMIT');
 ($out, $err) = $other->wait;
 is($out, '0|20', 'then it has nothing to do');
+
+# a source that goes with its last batch while a new one comes, and the other way round
+my $last = $s->query("SELECT new_load_batch('passing', '{code}')");
+$s->query("BEGIN; SELECT drop_load_batch($last, false)");
+$other->send("SELECT new_load_batch('passing', '{code}')");
+$node->poll_query_until('postgres', "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted") or die;
+$s->query('COMMIT');
+($last, $err) = $other->wait;
+like($last, qr/^\d+$/, 'a new batch of a source that has just gone');
+$s->query("BEGIN; SELECT new_load_batch('passing', '{code}')");
+$other->send("SELECT drop_load_batch($last, false)");
+$node->poll_query_until('postgres', "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted") or die;
+$s->query('COMMIT');
+($out, $err) = $other->wait;
+is($err, '', 'the last batch but for one that has just come');
+is($s->query("SELECT count(*) FROM load_source WHERE source = 'passing'"), 1, 'the source is there');
 
 # other sources at once, the same new entities, no hierarchy
 $one = stage('left', map { { type => 'org', code => "lr$_", name => 'x' } } 1 .. 20);

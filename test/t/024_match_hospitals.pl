@@ -217,10 +217,11 @@ SQL
 is(q1('SELECT problem, detail FROM verify(\'medicare\') UNION ALL SELECT problem, detail FROM verify(\'geography\')'), '', 'the graphs are sound');
 is(q1("SELECT count(*) FROM check_hierarchy('medicare')"), '0', 'and keep their rules');
 
-# Each of them again
+# Each of them again, or the first and another one
 
 my $last = q1('SELECT max(change_id) FROM change_log');
-foreach my $list (qw(a b c d))
+my @others = qw(b c d);
+foreach my $list ('a', @{ long([ $others[ rand @others ] ], \@others) })
 {
 	load_list($list);
 	is(report(qw(inserted updated entities_added entities_changed relationships_added relationships_changed relationships_ended proposed)),
@@ -228,8 +229,7 @@ foreach my $list (qw(a b c d))
 }
 is(q1('SELECT max(change_id) FROM change_log'), $last, 'nothing is logged');
 
-
-cmp_ok($seconds, '<', 30, sprintf('four lists in %.1f s', $seconds));
+cmp_ok($seconds, '<', long(600, 30), sprintf('four lists in %.1f s', $seconds));
 
 # The identifier hidden: the lines of B as hospitals that nothing but their name
 # and postcode tells of.  What is right is in the file of true matches.
@@ -245,7 +245,7 @@ INSERT INTO entity_source (source, entity_id)
 	SELECT 'hidden ' || left(code, 1), entity_id FROM entity WHERE entity_type = 'hidden';
 SQL
 my $ms = milliseconds($s, "SELECT * FROM find_matches('hidden', 'hidden b', 'hidden a')");
-cmp_ok($ms, '<', 10000, "compared in $ms ms");
+cmp_ok($ms, '<', long(200_000, 10_000), "compared in $ms ms");
 $s->query(<<'SQL');
 CREATE VIEW judged AS
 	SELECT m.*, a."Facility ID" AS ccn, nullif(b.provider_num, '') AS b_ccn, b.provider_num = a."Facility ID" AS is_right,
@@ -283,12 +283,13 @@ is(q1("SELECT count(*) FROM entity WHERE status = 'merged'"), '0', 'and nothing 
 
 # Decisions, by the hundred
 
-$s->query(<<'SQL');
+my $decisions = long(100, 300);
+$s->query(<<"SQL");
 CREATE TABLE decided AS
-	SELECT DISTINCT ON (entity_id) * FROM judged WHERE is_right AND score = 1 ORDER BY entity_id, match_id LIMIT 300;
+	SELECT DISTINCT ON (entity_id) * FROM judged WHERE is_right AND score = 1 ORDER BY entity_id, match_id LIMIT $decisions;
 SELECT accept_match(match_id, 'the same number') FROM decided;
 SQL
-is(q1(<<'SQL'), '300|300|t', '300 are accepted');
+is(q1(<<'SQL'), "$decisions|$decisions|t", "$decisions are accepted");
 SELECT count(*), count(*) FILTER (WHERE e.status = 'merged' AND e.merged_into = d.other_id),
 	(SELECT count(*) FROM entity_source s WHERE s.source = 'hidden b' AND s.record LIKE 'b %') = count(DISTINCT d.other_id)
 FROM decided d JOIN entity e ON e.entity_id = d.entity_id

@@ -649,7 +649,7 @@ like((client('watch', '--since', last_change() + 1000, '--timeout', '0.3'))[2], 
 {
 	my $started = time;
 	is((client('watch', '--timeout', '0.5'))[0], 0, 'watch: until the time is up');
-	cmp_ok(time - $started, '<', 5, 'and not longer');
+	cmp_ok(time - $started, '<', 60, 'and not for ever');
 }
 {
 	my @objects = map { JSON::PP->new->decode($_) } split /\n/, (client('watch', '--since', $since, '--once', '--json'))[1];
@@ -709,7 +709,7 @@ ok(wait_for($watch, qr/-> change 1$/m), 'watch: a change');
 my $started = time;
 change(2);
 ok(wait_for($watch, qr/-> change 2$/m), 'watch: another');
-cmp_ok(time - $started, '<', 3, 'within moments');
+cmp_ok(time - $started, '<', long(30, 3), 'within moments');
 # What an open transaction holds back comes when it is over, in order.
 my $other = session($node);
 $other->query("BEGIN; UPDATE hierarchy.entity SET name = 'change 3' WHERE entity_id = 3");
@@ -814,7 +814,7 @@ like($out, qr/ok +hierarchy\.sales +11 nodes|ok +hierarchy\.sales +\d+ nodes, \d
 	'check: a graph');
 like($out, qr/note +autovacuum +off.*\n +-> autovacuum = on/, 'check: a setting');
 like($out, qr/ok +fsync +on/, 'check: another');
-like($out, qr/ok +server +PostgreSQL \d+.*\n.*ok +client +\d.*\n.*(ok|note) +extension +\d/, 'check: versions');
+like($out, qr/ok +server +PostgreSQL \d+.*\n.*ok +client +\d.*\n.*(ok|note) +extension +\d.*(?:\n +->.*)?\n +ok +library +\d/, 'check: versions');
 like($out, qr/ok +partitions +\d months? ahead/, 'check: partitions of the log');
 like($out, qr/\n0 problems, \d+ notes?\n$/, 'check: the sum');
 ($code, $out, $err) = client('check', '-U', 'reader');
@@ -842,6 +842,8 @@ sub problem
 }
 sql('ALTER TABLE hierarchy.entity DISABLE TRIGGER _audit_update');
 problem(qr/PROBLEM +hierarchy\.entity +trigger "_audit_update" is disabled/, 'a trigger');
+sql('ALTER TABLE hierarchy.entity ENABLE TRIGGER _audit_update');
+problem(qr/PROBLEM +triggers +1 do not fire for rows that replication applies, as on hierarchy\.entity/, 'a trigger for some rows only');
 sql('ALTER TABLE hierarchy.entity ENABLE ALWAYS TRIGGER _audit_update');
 sql("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'hierarchy.large'::regclass");
 problem(qr/PROBLEM +hierarchy\.large +the index is invalid.*\n +-> REINDEX INDEX hierarchy\.large/, 'an invalid index');

@@ -63,6 +63,7 @@ host_owner(void)
 	return NULL;
 }
 
+#ifndef TEST_HAS_BELOW			/* fuzzing, which draws from its input */
 /* A pseudo-random number below n (xorshift64*, Marsaglia and Vigna). */
 static uint32_t
 below(uint32_t n)
@@ -72,6 +73,7 @@ below(uint32_t n)
 	seed ^= seed >> 27;
 	return (uint32_t) ((seed * UINT64_C(2685821657736338717)) >> 33) % n;
 }
+#endif
 
 /* Reports one comparison; only failures make noise. */
 static void
@@ -528,7 +530,8 @@ check_cycles(HgGraph *g, HgEdgeProbe probe, int round)
 			at = e.child;
 		}
 		check(at == parent, "end of a cycle's path", round);
-		free(cycle.entries);
+		if (cycle.entries)
+			hg_host.free(cycle.entries);
 	}
 }
 

@@ -159,6 +159,7 @@ host_init(void)
 	arena_reset(&job_arena);
 }
 
+#ifndef TEST_HAS_BELOW			/* fuzzing, which draws from its input */
 /* A pseudo-random number below n (xorshift64*, Marsaglia and Vigna). */
 static uint32_t
 below(uint32_t n)
@@ -168,6 +169,7 @@ below(uint32_t n)
 	seed ^= seed >> 27;
 	return (uint32_t) ((seed * UINT64_C(2685821657736338717)) >> 33) % n;
 }
+#endif
 
 /* Reports one comparison; only failures make noise. */
 static void
