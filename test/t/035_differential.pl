@@ -384,7 +384,7 @@ sub run
 	push @wrong, "the session ended: $@" if !$ok;
 	$s->quit;
 	# after a crash
-	$node->poll_query_until('postgres', 'SELECT true') if !$ok;
+	await_server($node) if !$ok;
 	$node->safe_psql('postgres', "DROP DATABASE $name WITH (FORCE)");
 	return @wrong;
 }

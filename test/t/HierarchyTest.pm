@@ -14,7 +14,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 our @EXPORT = qw(start_node extension_conf session data_folder seed fails long
-  milliseconds server_died);
+  milliseconds server_died await_server);
 
 # Settings that every server of these tests runs with.  Statements are not
 # logged: some are megabytes long.
@@ -134,6 +134,26 @@ sub server_died
 	  split /\n/, slurp_file($node->logfile);
 
 	return join "\n", @lines;
+}
+
+# await_server(node): waits until a server that recovers from a crash lets
+# sessions in again.  (poll_query_until dies when a psql that was not let in has
+# not read its input.)
+sub await_server
+{
+	my ($node) = @_;
+
+	foreach my $try (1 .. 1800)
+	{
+		my ($in, $out, $err) = ('', '', '');
+
+		return 1
+		  if IPC::Run::run(
+			[ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', 'SELECT' ],
+			'<', \$in, '>', \$out, '2>', \$err);
+		select(undef, undef, undef, 0.1);
+	}
+	die 'the server does not come back';
 }
 
 package HierarchyTest::Session;
