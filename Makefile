@@ -106,6 +106,7 @@ OBJS = \
 	src/rollup/collect_table.o \
 	src/rollup/collect_wire.o \
 	src/rollup/columns.o \
+	src/rollup/columns_int.o \
 	src/rollup/columns_read.o \
 	src/rollup/decimal.o \
 	src/rollup/drilldown.o \
