@@ -171,7 +171,7 @@ sub new
 	my $self = { in => '', out => '', err => '', n => 0 };
 
 	$self->{timeout} = IPC::Run::timeout(
-		$PostgreSQL::Test::Utils::timeout_default);
+		HierarchyTest::long(1, 10) * $PostgreSQL::Test::Utils::timeout_default);
 	$self->{run} = IPC::Run::start(
 		[
 			'psql', '-XAtq', '-v', 'VERBOSITY=verbose', '-d', $connstr, '-f', '-'
