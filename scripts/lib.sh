@@ -8,6 +8,8 @@
 # the script ends: it stops every process started here and removes $WORK.
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P) || exit 1
+# Jobs of a timer or a container may have none; the shell knows the user's.
+HOME=${HOME:-~}
 
 say() { printf '%s\n' "$*"; }
 warn() { printf '%s\n' "$*" >&2; }
@@ -159,15 +161,27 @@ signal_groups() {
     done
 }
 
+# is_server PID DIR: does the server of this data folder run as that process?
+# Servers that were killed leave their pid files behind, and the number may be
+# another process's by now.
+is_server() {
+    if [ -e "/proc/self/cwd" ]; then
+        [ "$(readlink "/proc/$1/cwd" 2>/dev/null)" = "$2" ]
+    else
+        ps -p "$1" -o comm= 2>/dev/null | grep -q postgres
+    fi
+}
+
 # stop_servers DIR: those whose data is below it.  They run in process groups of
 # their own; their pid files tell.
 stop_servers() {
-    local pidfile pid
+    local pidfile pid data
     find "$1" -name postmaster.pid 2>/dev/null | while IFS= read -r pidfile; do
-        as_user_now "$("$PG_CONFIG" --bindir)/pg_ctl" stop -D "$(dirname "$pidfile")" \
-            -m immediate -t 20 >/dev/null 2>&1 && continue
+        data=$(cd "$(dirname "$pidfile")" && pwd -P)
         pid=$(head -n 1 "$pidfile" 2>/dev/null)
-        [ -z "$pid" ] || as_user_now kill -KILL "$pid" 2>/dev/null
+        is_server "$pid" "$data" || continue
+        as_user_now "$("$PG_CONFIG" --bindir)/pg_ctl" stop -D "$data" -m immediate -t 20 >/dev/null 2>&1 ||
+            ! is_server "$pid" "$data" || as_user_now kill -KILL "$pid" 2>/dev/null
     done
 }
 

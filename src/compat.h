@@ -159,4 +159,16 @@
 	index_beginscan((heap), (index), (snapshot), (nkeys), 0)
 #endif
 
+/* 16: signatures of functions that test/fuzz has its own of. */
+#if PG_VERSION_NUM >= 160000
+#define hg_condition_args \
+	const char *conditionName, const char *fileName, int lineNumber
+typedef const void *hg_bytes;
+#else
+#define hg_condition_args \
+	const char *conditionName, const char *errorType, \
+	const char *fileName, int lineNumber
+typedef const char *hg_bytes;
+#endif
+
 #endif							/* HIERARCHY_COMPAT_H */

@@ -27,6 +27,7 @@
 #include "compat.h"
 #include "miscadmin.h"
 #include "optimizer/optimizer.h"
+#include "rewrite/rowsecurity.h"
 #include "storage/proc.h"
 #include "utils/acl.h"
 #include "utils/guc.h"
@@ -108,6 +109,27 @@ too_new(Relation index)
 }
 
 /*
+ * volatile_policies: does a policy of the table ask what may change without a
+ * new snapshot, such as the clock?
+ */
+static bool
+volatile_policies(Relation heap)
+{
+	ListCell   *lc;
+
+	if (heap->rd_rsdesc == NULL)
+		return false;
+	foreach(lc, heap->rd_rsdesc->policies)
+	{
+		RowSecurityPolicy *policy = lfirst(lc);
+
+		if (contain_volatile_functions((Node *) policy->qual))
+			return true;
+	}
+	return false;
+}
+
+/*
  * hg_auth_built_later: was the index built after the snapshot of a standby?
  *
  * A build leaves out rows that were dead to all snapshots of the primary.
@@ -161,6 +183,7 @@ hg_auth_check(HgCached *c, Relation heap, Relation index)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE,
 					   RelationGetRelationName(heap));
 	auth.rls = check_enable_rls(RelationGetRelid(heap), InvalidOid, false) == RLS_ENABLED;
+	auth.rls_volatile = auth.rls && volatile_policies(heap);
 	auth.unusable = too_new(index);
 	auth.user = user;
 	c->auth = auth;

@@ -36,6 +36,8 @@ typedef struct HgAuth
 	LocalTransactionId lxid;
 	uint32		abort_epoch;
 	bool		rls;			/* policies apply: a private graph is needed */
+	bool		rls_volatile;	/* ... by which the same snapshot may show other
+								 * rows later */
 	bool		unusable;		/* index too new for this transaction: same */
 	uint32		readable_roles;
 } HgAuth;

@@ -10,7 +10,7 @@
  * a query over the table as themselves, at the price of that query.
  *
  * Policies may depend on settings, so such a graph is reused only while no
- * setting has changed.
+ * setting has changed; and if they are volatile, by the same statement only.
  *
  *-------------------------------------------------------------------------
  */

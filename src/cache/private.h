@@ -9,6 +9,7 @@
 #define HGRAPH_PRIVATE_H
 
 #include "cache/cache.h"
+#include "datatype/timestamp.h"
 
 /* What such a graph depends on beside the snapshot. */
 typedef struct HgPrivateKey
@@ -16,6 +17,7 @@ typedef struct HgPrivateKey
 	uint64		settings;		/* hash over all settings */
 	Oid			user;
 	uint32		roles;			/* whose columns he may read */
+	TimestampTz statement;		/* of the client, where policies are volatile */
 } HgPrivateKey;
 
 extern void hg_private_key(HgPrivateKey *key, uint32 roles);

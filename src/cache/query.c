@@ -519,6 +519,17 @@ make_filter(HgQuery *q, const HgFilterArgs *args, HgFilter *filter)
 }
 
 /*
+ * describe_caller fills in what a graph of the caller's own depends on.
+ */
+static void
+describe_caller(const HgCached *c, HgPrivateKey *key)
+{
+	hg_private_key(key, c->auth.readable_roles);
+	if (c->auth.rls_volatile)
+		key->statement = GetCurrentStatementStartTimestamp();
+}
+
+/*
  * open_sight finds or makes the sight for the active snapshot.
  */
 static HgSight *
@@ -536,7 +547,7 @@ open_sight(HgCached *c, Snapshot snapshot)
 	{
 		is_private = c->auth.rls || c->auth.unusable;
 		if (is_private)
-			hg_private_key(&private_key, c->auth.readable_roles);
+			describe_caller(c, &private_key);
 		sight = find_sight(c, &key, is_private ? &private_key : NULL);
 		if (sight != NULL)
 			return sight;
@@ -549,7 +560,7 @@ open_sight(HgCached *c, Snapshot snapshot)
 	is_private = c->auth.rls || c->auth.unusable ||
 		hg_auth_built_later(index, snapshot);
 	if (is_private)
-		hg_private_key(&private_key, c->auth.readable_roles);
+		describe_caller(c, &private_key);
 	sight = find_sight(c, &key, is_private ? &private_key : NULL);
 	if (sight == NULL && is_private)
 		sight = make_private_sight(c, heap, index, &key, &private_key);

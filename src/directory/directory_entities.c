@@ -15,6 +15,7 @@
 #include "storage/bufmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/rls.h"
 
 #define SH_PREFIX		hgentity
@@ -227,6 +228,38 @@ hg_may_show(HgDirectory *dir)
 }
 
 /*
+ * has_right: has the caller one of these rights on a table, on any of its columns
+ * (NULL), or on the column of this name?
+ */
+static bool
+has_right(Relation rel, const char *column, AclMode right)
+{
+	Oid			relid = RelationGetRelid(rel);
+
+	return pg_class_aclcheck(relid, GetUserId(), right) == ACLCHECK_OK ||
+		(column == NULL ?
+		 pg_attribute_aclcheck_all(relid, GetUserId(), right, ACLMASK_ANY) :
+		 pg_attribute_aclcheck(relid, get_attnum(relid, column), GetUserId(), right)) == ACLCHECK_OK;
+}
+
+/*
+ * may_number: may messages tell numbers of entities?  Who may change rows, or
+ * delete them, but read nothing of them, has not written what they say.
+ */
+static bool
+may_number(HgDirectory *dir)
+{
+	Relation	entity = hg_directory_table(dir, HG_ENTITY);
+	Relation	relationship = hg_directory_table(dir, HG_RELATIONSHIP);
+
+	return has_right(entity, "entity_id", ACL_SELECT) ||
+		(has_right(relationship, "child_id", ACL_SELECT) &&
+		 has_right(relationship, "parent_id", ACL_SELECT)) ||
+		!(has_right(entity, NULL, ACL_UPDATE | ACL_DELETE) ||
+		  has_right(relationship, NULL, ACL_UPDATE | ACL_DELETE));
+}
+
+/*
  * hg_entity_label calls an entity by its type and code.
  */
 char *
@@ -249,6 +282,8 @@ hg_entity_label(HgDirectory *dir, int64 id)
 							 TextDatumGetCString(hg_value(scan.slot, columns.code)));
 		hg_scan_end(&scan);
 	}
+	if (label == NULL && !may_number(dir))
+		return pstrdup("an entity");
 	return label != NULL ? label : psprintf("entity " INT64_FORMAT, id);
 }
 

@@ -72,6 +72,26 @@ known_flush(HgKnownReceiver *self)
 }
 
 /*
+ * check_not_null: programs that read rows rely on what is NOT NULL, compiled
+ * ones (jit) without a look at the row.
+ */
+static void
+check_not_null(Relation rel, TupleTableSlot *slot)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+
+	slot_getallattrs(slot);
+	for (int i = 0; i < desc->natts; i++)
+		if (slot->tts_isnull[i] && TupleDescAttr(desc, i)->attnotnull)
+			ereport(ERROR,
+					(errcode(ERRCODE_NOT_NULL_VIOLATION),
+					 errmsg("null value in column \"%s\" of relation \"%s\" violates not-null constraint",
+							NameStr(TupleDescAttr(desc, i)->attname),
+							RelationGetRelationName(rel)),
+					 errtablecol(rel, i + 1)));
+}
+
+/*
  * known_receive takes a row.
  */
 static bool
@@ -86,6 +106,7 @@ known_receive(TupleTableSlot *slot, DestReceiver *receiver)
 		self->slots[self->nslots++] = table_slot_create(self->rel, NULL);
 		MemoryContextSwitchTo(old);
 	}
+	check_not_null(self->rel, slot);
 	ExecCopySlot(self->slots[self->nused++], slot);
 	if (self->nused == HG_KNOWN_BATCH)
 		known_flush(self);

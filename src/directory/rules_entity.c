@@ -191,7 +191,7 @@ label_of(HgDirectory *dir, TriggerData *trigdata, int64 id)
 			label = psprintf("%s \"%s\"", row.type, row.code);
 	}
 	ExecDropSingleTupleTableSlot(slot);
-	return label != NULL ? label : psprintf("entity " INT64_FORMAT, id);
+	return label != NULL ? label : hg_entity_label(dir, id);
 }
 
 /*

@@ -250,7 +250,18 @@ try_rollup(const HgRollupViewSpec *spec)
 static RangeVar *
 parse_name(const char *name)
 {
-	return makeRangeVarFromNameList(hg_parse_qualified_name(name));
+	List	   *parts = hg_parse_qualified_name(name);
+	ListCell   *lc;
+
+	foreach(lc, parts)
+	{
+		if (strVal(lfirst(lc))[0] == '\0')
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_NAME),
+					 errmsg("invalid name syntax"),
+					 errdetail("A part of the view's name is empty.")));
+	}
+	return makeRangeVarFromNameList(parts);
 }
 
 /*

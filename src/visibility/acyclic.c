@@ -34,12 +34,14 @@
 #include "postgres.h"
 
 #include "access/genam.h"
+#include "access/heapam.h"
 #include "cache/auth.h"
 #include "cache/cache.h"
 #include "compat.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -154,15 +156,39 @@ may_show(const HgLayout *layout, Relation heap, Relation index)
 }
 
 /*
- * report_cycle raises the error for an edge parent -> child, a new one or one
- * of those that an index is being built over.
+ * may_tell_row: did all of a new row come from the current user?  Not when it is
+ * another version of one that was there, of which he may have named a column
+ * only; a partition's may come from another one.
+ */
+static bool
+may_tell_row(const HgLayout *layout, Relation heap, Relation index,
+			 const HgItem *item)
+{
+	HeapTupleData tuple;
+	Buffer		buffer;
+	bool		updated;
+
+	if (heap->rd_rel->relispartition && !hg_auth_reads_keys(layout, index))
+		return false;
+	ItemPointerSet(&tuple.t_self, item->tid_block, item->tid_off);
+	if (!heap_fetch(heap, SnapshotAny, &tuple, &buffer, false))
+		return false;
+	updated = (tuple.t_data->t_infomask & HEAP_UPDATED) != 0;
+	ReleaseBuffer(buffer);
+	return !updated;
+}
+
+/*
+ * report_cycle raises the error for an edge parent -> child, a new one or, where
+ * there is no item, one of those that an index is being built over.
  */
 static void
 report_cycle(const HgLayout *layout, Relation heap, Relation index,
 			 const HgGraph *graph, uint32 parent, uint32 child,
-			 const HgCycle *cycle, bool building)
+			 const HgCycle *cycle, const HgItem *item)
 {
 	bool		show = may_show(layout, heap, index);
+	bool		tell = item != NULL && !show && may_tell_row(layout, heap, index, item);
 
 	ereport(ERROR,
 			(errcode(ERRCODE_CHECK_VIOLATION),
@@ -170,14 +196,15 @@ report_cycle(const HgLayout *layout, Relation heap, Relation index,
 					RelationGetRelationName(index),
 					RelationGetRelationName(heap)),
 			 show ?
-			 (building ?
+			 (item == NULL ?
 			  errdetail("The rows form the cycle %s.",
 						hg_cycle_text(layout, heap, graph, child, cycle)) :
 			  errdetail("The row would close the cycle %s.",
 						hg_cycle_text(layout, heap, graph, child, cycle))) :
+			 tell ?
 			 errdetail("The row makes \"%s\" the parent of \"%s\", which is the same node or above it.",
 					   key_text(layout, NULL, graph, parent),
-					   key_text(layout, NULL, graph, child)),
+					   key_text(layout, NULL, graph, child)) : 0,
 			 errtableconstraint(heap, RelationGetRelationName(index))));
 }
 
@@ -221,7 +248,7 @@ check_item(HgProbe *probe, const HgItem *item, uint32 parent, uint32 child,
 			break;
 	}
 	report_cycle(probe->layout, probe->heap, probe->index, probe->graph,
-				 parent, child, &cycle, false);
+				 parent, child, &cycle, item);
 	return false;				/* not reached */
 }
 
@@ -332,7 +359,7 @@ check_core(HgProbe *probe, const uint32 *entries, uint32 n)
 		}
 		else if (cycle.result == HG_CYCLE_SETTLED)
 			report_cycle(probe->layout, probe->heap, probe->index,
-						 probe->graph, e.parent, e.child, &cycle, true);
+						 probe->graph, e.parent, e.child, &cycle, NULL);
 		MemoryContextDelete(work);
 		if (!again)
 			i++;

@@ -13,6 +13,7 @@
 
 #include "access/itup.h"
 #include "common/shortest_dec.h"
+#include "compat.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "libpq/pqformat.h"
@@ -315,14 +316,8 @@ server_hinted(void)
 	return hinted;
 }
 
-#if PG_VERSION_NUM < 160000
 void
-ExceptionalCondition(const char *conditionName, const char *errorType,
-					 const char *fileName, int lineNumber)
-#else
-void
-ExceptionalCondition(const char *conditionName, const char *fileName, int lineNumber)
-#endif
+ExceptionalCondition(hg_condition_args)
 {
 	abort();
 }
@@ -407,13 +402,7 @@ initStringInfo(StringInfo str)
 }
 
 void
-appendBinaryStringInfo(StringInfo str,
-#if PG_VERSION_NUM < 160000
-					   const char *data,
-#else
-					   const void *data,
-#endif
-					   int datalen)
+appendBinaryStringInfo(StringInfo str, hg_bytes data, int datalen)
 {
 	if (str->len + datalen >= str->maxlen)
 	{
@@ -618,13 +607,7 @@ pq_begintypsend(StringInfo buf)
 }
 
 void
-pq_sendbytes(StringInfo buf,
-#if PG_VERSION_NUM < 160000
-			 const char *data,
-#else
-			 const void *data,
-#endif
-			 int datalen)
+pq_sendbytes(StringInfo buf, hg_bytes data, int datalen)
 {
 	appendBinaryStringInfo(buf, data, datalen);
 }

@@ -120,6 +120,14 @@ SELECT drop_hierarchy(repeat('ä', 31));
 SELECT * FROM fails($$SELECT as_known_at('sales', NULL)$$);
 SELECT state, message FROM fails($$SELECT as_known_at('nowhere', now())$$);
 SELECT state, message FROM fails($$SELECT fill_known('moment', 'SELECT 1')$$);
+-- what a column does not allow, readers need not expect: memory behind the row would be taken for the value
+SELECT state, message FROM fails($fails$DO $do$
+BEGIN
+    CREATE TEMP TABLE strict (a integer NOT NULL, b text NOT NULL, c text);
+    PERFORM fill_known('strict', 'SELECT 1, ''b''::text, NULL::text');
+    PERFORM fill_known('strict', 'SELECT 1, NULL::text, ''c''::text FROM generate_series(1, 2)');
+END
+$do$$fails$);
 
 -- What is different
 SELECT change, child, old_parent, new_parent, old_row ->> 'valid' AS old_valid, new_row ->> 'valid' AS new_valid,

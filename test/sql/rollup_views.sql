@@ -395,6 +395,7 @@ SELECT create_rollup_view('w', 'g', 'fact', 'node', ARRAY['amount'], filter => '
 SELECT create_rollup_view('v', 'g', 'fact', 'node', ARRAY['amount']);
 SELECT create_rollup_view('nowhere.w', 'g', 'fact', 'node', ARRAY['amount']);
 SELECT create_rollup_view('a..b', 'g', 'fact', 'node', ARRAY['amount']);
+SELECT create_rollup_view('""', 'g', 'fact', 'node', ARRAY['amount']);
 CREATE TABLE long (node int, a2345678901234567890123456789012345678901234567890123456789012 int, amount int, amount_own int);
 SELECT create_rollup_view('w', 'g', 'long', 'node', ARRAY['a2345678901234567890123456789012345678901234567890123456789012']);
 SELECT create_rollup_view('w', 'g', 'long', 'node', ARRAY['amount'], ARRAY['amount_own']);

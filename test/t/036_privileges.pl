@@ -145,6 +145,15 @@ foreach my $type (@types)
 		ROLLBACK; RESET ROLE');
 	is($shown, "4 5\n990002 990003\n4 5", 'a setting that changes within a transaction changes what a policy shows');
 
+	# a policy that asks more than the snapshot knows
+	$node->safe_psql('postgres', "CREATE SEQUENCE lab.turn; GRANT ALL ON lab.turn TO viewer; SELECT setval('lab.turn', 1);
+		CREATE POLICY turns ON lab.bigint_edge_open AS RESTRICTIVE TO viewer USING (CASE WHEN clock_timestamp() IS NULL THEN true ELSE (SELECT last_value FROM lab.turn) = 1 END)");
+	$shown = $s->query("BEGIN ISOLATION LEVEL REPEATABLE READ; SET ROLE viewer;" .
+		"SELECT count(*) FROM hierarchy.descendants('lab.bigint_open', 3::int8); SELECT setval('lab.turn', 2);" .
+		"SELECT count(*) FROM hierarchy.descendants('lab.bigint_open', 3::int8); ROLLBACK; RESET ROLE");
+	is($shown, "2\n2\n0", 'a volatile policy is asked by every statement, also with the same snapshot');
+	$node->safe_psql('postgres', 'DROP POLICY turns ON lab.bigint_edge_open');
+
 	$s->query("BEGIN; SET ROLE boss; SELECT count(*) FROM hierarchy.closure('lab.bigint_all', NULL::int8); RESET ROLE");
 	$node->safe_psql('postgres', 'REVOKE SELECT ON lab.bigint_edge_all FROM boss');
 	fails($s, "SET ROLE boss; SELECT count(*) FROM hierarchy.closure('lab.bigint_all', NULL::int8)", '42501', 'a right taken away holds no longer');
@@ -214,7 +223,9 @@ SQL
 {
 	$node->safe_psql('postgres', 'GRANT INSERT, DELETE ON lab.bigint_edge_all TO viewer, counter, boss, pooled;
 		CREATE POLICY adds ON lab.bigint_edge_all FOR INSERT TO viewer, counter WITH CHECK (true);
-		CREATE POLICY reads ON lab.bigint_edge_all FOR SELECT TO counter USING (true)');
+		CREATE POLICY reads ON lab.bigint_edge_all FOR SELECT TO counter USING (true);
+		GRANT UPDATE (parent) ON lab.bigint_edge_all TO viewer, counter;
+		CREATE POLICY changes ON lab.bigint_edge_all FOR UPDATE TO viewer, counter USING (true)');
 	my $closing = "INSERT INTO lab.bigint_edge_all (parent, child, share, tenant) VALUES (5, 1, 1, 'open')";
 	my $hidden = "INSERT INTO lab.bigint_edge_all (parent, child, share, tenant) VALUES (2, 7, 1, 'open'), (7, 990001, 1, 'open')";
 
@@ -227,6 +238,11 @@ SQL
 			"$role is told his own row");
 		unlike($told, qr/→|\b[234]\b.*LOCATION/s, '... and no other');
 		like(as($role, $hidden), qr/^error 23514: .*The row makes "7" the parent of "990001"/s, 'hidden rows close cycles, too');
+
+		# the child is another's, though the parent is his
+		$told = as($role, 'UPDATE lab.bigint_edge_all SET parent = 990003');
+		like($told, qr/^error 23514: cycle in graph "bigint_all"/, "$role changes rows that he does not see");
+		unlike($told, qr/DETAIL/, '... and is not told whose parent he changed');
 	}
 }
 

@@ -32,14 +32,15 @@ sub run
 }
 
 # Everything that pg_catalog has, once more: functions, operators and aggregates
-# of the same arguments, types and relations of the same names.  Each tells when
-# it is used.
+# of the same arguments, types and relations of the same names, and casts that
+# need not be asked for.  Each tells when it is used.
 my $plant = <<'SQL';
 CREATE SCHEMA evil; GRANT USAGE ON SCHEMA evil TO PUBLIC;
 DO $$
 DECLARE
 	f record;
 	n integer[] := '{0,0,0,0,0}';
+	named text;
 BEGIN
 	FOR f IN
 		SELECT p.oid, p.prokind AS kind, p.proname AS name, p.proretset, p.prorettype::regtype AS result,
@@ -77,6 +78,13 @@ BEGIN
 		EXCEPTION WHEN duplicate_object THEN NULL;
 		END;
 	END LOOP;
+	CREATE TYPE evil.twin AS (a int);
+	FOREACH named IN ARRAY ARRAY['text', 'int8', 'int4', 'numeric', 'date', 'daterange', 'regclass', 'oid', 'jsonb', 'name', 'bool', 'uuid', 'timestamptz'] LOOP
+		EXECUTE format('CREATE FUNCTION evil.twin_of_%s(pg_catalog.%1$I) RETURNS evil.twin LANGUAGE plpgsql AS %L', named, 'BEGIN RAISE WARNING ''planted cast''; RETURN ROW(1); END');
+		EXECUTE format('CREATE FUNCTION evil.twin_as_%s(evil.twin) RETURNS pg_catalog.%1$I LANGUAGE plpgsql AS %L', named, 'BEGIN RAISE WARNING ''planted cast''; RETURN NULL; END');
+		EXECUTE format('CREATE CAST (pg_catalog.%1$I AS evil.twin) WITH FUNCTION evil.twin_of_%1$s(pg_catalog.%1$I) AS IMPLICIT', named);
+		EXECUTE format('CREATE CAST (evil.twin AS pg_catalog.%1$I) WITH FUNCTION evil.twin_as_%1$s(evil.twin) AS IMPLICIT', named);
+	END LOOP;
 	FOR f IN SELECT relname FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind IN ('r', 'v') LOOP
 		EXECUTE format('CREATE VIEW evil.%I AS SELECT 1 AS planted', f.relname);
 	END LOOP;
@@ -96,7 +104,7 @@ foreach my $database ('app', 'target')
 	$node->safe_psql('postgres', "CREATE DATABASE $database TEMPLATE planted OWNER dbo");
 	run($database, 'dbo', "ALTER DATABASE $database SET search_path = evil, pg_catalog, public; GRANT CREATE ON DATABASE $database TO mallory");
 }
-like(run('app', 'mallory', 'SELECT lower(\'A\'), 1 = 1, count(*)'), qr/planted function lower.*planted operator =/s, '... and found by who does not qualify names');
+like(run('app', 'mallory', 'SELECT lower(\'A\'), 1 = 1, count(*), \'a\'::pg_catalog.text::evil.twin'), qr/planted function lower.*planted operator =.*planted cast/s, '... and found by who does not qualify names');
 
 # The same session has temporary relations and types of names that we use.
 my $temporary = join ' ', (map { "CREATE TEMP TABLE $_ (planted int);" } qw(entity hierarchy relationship change_log pg_class pg_proc pg_extension)),
@@ -111,7 +119,7 @@ unlike($installed, qr/planted|ERROR/, 'the owner of a database installs the exte
 
 # Every function, under a search_path that has the planted ones first
 {
-	my @calls = ((map { $_->[1] } map({ calls_graph($_, 'all') } 'bigint', long((), 'uuid')), calls_graph('text', 'all'), calls_directory(), calls_pure()));
+	my @calls = ((map { $_->[1] } map({ calls_graph($_, 'all') } 'bigint', long(0, 1) ? 'uuid' : ()), calls_graph('text', 'all'), calls_directory(), calls_pure()));
 	my $said = run('app', 'dbo', join "\n", $temporary, map { my $call = $_; "DO 'BEGIN RAISE WARNING ''call''; END'; $call;" } @calls);
 	my @planted = $said =~ /(WARNING: .*planted.*)/g;
 	my @errors = $said =~ /(.*ERROR: .*\n.*)/g;
