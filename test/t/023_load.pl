@@ -331,7 +331,7 @@ my $pid = $other->query('SELECT pg_backend_pid()');
 kill 9, $pid;
 $other->quit;
 eval { $s->quit; };
-await_server($node);
+await_server($node, $pid);
 $s = session($node);
 $s->query('SET search_path = hierarchy, public');
 is(counts(), $before, 'after a crash: what was loaded');

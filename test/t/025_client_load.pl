@@ -641,7 +641,7 @@ $run = begin_copy(\$out, \$err, '--dry-run', '--keep');
 my $pid = $s->query(q{SELECT pid FROM pg_stat_activity WHERE application_name = 'pg_hierarchy'});
 kill 'KILL', $pid;
 $s->quit;
-await_server($node);
+await_server($node, $pid);
 is(end_copy($run), 3, 'after a crash it ends');
 like($err, qr/server crashed and lost the rows/, 'and says why');
 $s = session($node);

@@ -136,17 +136,23 @@ sub server_died
 	return join "\n", @lines;
 }
 
-# await_server(node): waits until a server that recovers from a crash lets
-# sessions in again.  (poll_query_until dies when a psql that was not let in has
-# not read its input.)
+# await_server(node, pid): waits until a server that recovers from a crash, by
+# the death of that process if one is named, lets sessions in again.
+# (poll_query_until dies when a psql that was not let in has not read its input.)
 sub await_server
 {
-	my ($node) = @_;
+	my ($node, $pid) = @_;
 
 	foreach my $try (1 .. 1800)
 	{
 		my ($in, $out, $err) = ('', '', '');
 
+		# For a moment the server does not know yet.
+		if (defined $pid && slurp_file($node->logfile) !~ /\(PID $pid\) was terminated by signal.*ready to accept connections/s)
+		{
+			select(undef, undef, undef, 0.1);
+			next;
+		}
 		return 1
 		  if IPC::Run::run(
 			[ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', 'SELECT' ],
