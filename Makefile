@@ -40,6 +40,7 @@ GRAPH_OBJS = \
 
 OBJS = \
 	src/hierarchy.o \
+	src/beside.o \
 	src/guc.o \
 	src/library.o \
 	$(GRAPH_OBJS) \
@@ -101,12 +102,14 @@ OBJS = \
 	src/rollup/collect_add.o \
 	src/rollup/collect_kind.o \
 	src/rollup/collect_merge.o \
+	src/rollup/collect_range.o \
 	src/rollup/collect_read.o \
 	src/rollup/collect_share.o \
 	src/rollup/collect_table.o \
 	src/rollup/collect_wire.o \
 	src/rollup/columns.o \
 	src/rollup/columns_int.o \
+	src/rollup/columns_plan.o \
 	src/rollup/columns_read.o \
 	src/rollup/decimal.o \
 	src/rollup/drilldown.o \

@@ -14,6 +14,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "beside.h"
 #include "cache/cache.h"
 #include "compat.h"
 #include "guc.h"
@@ -57,7 +58,8 @@ host_free(void *p)
 static void
 host_check_interrupts(void)
 {
-	CHECK_FOR_INTERRUPTS();
+	if (likely(hg_is_backend()))
+		CHECK_FOR_INTERRUPTS();
 }
 
 /*

@@ -17,6 +17,7 @@
 #include "postgres.h"
 
 #include "access/genam.h"
+#include "access/parallel.h"
 #include "access/table.h"
 #include "catalog/index.h"
 #include "catalog/pg_type.h"
@@ -505,6 +506,7 @@ static void
 join(HgCollect *c, HgCollect *from)
 {
 	hg_collect_merge(c, from);
+	c->from_workers |= from->from_workers;
 	if (from->ahead != NULL && c->ahead != NULL)
 		hg_ahead_drop(from->ahead);
 	else if (from->ahead != NULL)
@@ -555,6 +557,7 @@ hgraph_rollup_combine(PG_FUNCTION_ARGS)
 			args = *hg_collect_args(other);
 		c = hg_collect_create(&args, aggcontext);
 	}
+	c->from_workers |= partial != NULL && !IsParallelWorker();
 	if (other == NULL)
 		hg_collect_merge_bytes(c, partial->data, partial->len);
 	else

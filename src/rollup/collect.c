@@ -142,6 +142,15 @@ hg_collect_args(const HgCollect *c)
 }
 
 /*
+ * hg_collect_from_workers tells whether workers brought facts.
+ */
+bool
+hg_collect_from_workers(const HgCollect *c)
+{
+	return c->from_workers;
+}
+
+/*
  * hg_collect_start makes the batch.
  */
 void

@@ -45,6 +45,8 @@ typedef struct HgCollect HgCollect;
 extern HgCollect *hg_collect_create(const HgCollectArgs *args,
 									MemoryContext mcxt);
 extern const HgCollectArgs *hg_collect_args(const HgCollect *c);
+/* Has it facts that workers of a parallel query brought? */
+extern bool hg_collect_from_workers(const HgCollect *c);
 /* Processes what is still in the batch; before any reading. */
 extern void hg_collect_flush(HgCollect *c);
 /* Adds everything of another one, which has the same args. */

@@ -393,11 +393,13 @@ squeeze(WireBlock *block, const HgWireHead *head)
 }
 
 /*
- * add_block adds n accumulators, all in use, whose keys begin at "from".
+ * hg_collect_add_block adds n accumulators, all in use, whose keys begin at
+ * "from".
  */
-static void
-add_block(HgCollect *c, HgAccKind kind, const HgKeys *keys, uint32 from,
-		  const void *acc, const int64 *high, const uint8 *flags, uint32 n)
+void
+hg_collect_add_block(HgCollect *c, HgAccKind kind, const HgKeys *keys,
+					 uint32 from, const void *acc, const int64 *high,
+					 const uint8 *flags, uint32 n)
 {
 	Size		stride = hg_acc_stride(kind);
 	uint32		number[HG_COLLECT_BLOCK];
@@ -462,7 +464,7 @@ merge_wire(HgCollect *c, WireReader *reader, const HgWireHead *head)
 		put_keys(&wire, head, c->key_kind, from, block, &keys);
 		put_block(&accs, head, from, block);
 		squeeze(block, head);
-		add_block(c, head->kind, &keys, 0, &block->acc, high, flags, block->n);
+		hg_collect_add_block(c, head->kind, &keys, 0, &block->acc, high, flags, block->n);
 		if (head->kind == HG_ACC_WIDE)
 			free_numerics(block);
 	}
@@ -537,70 +539,6 @@ agree(HgCollect *a, HgCollect *b)
 }
 
 /*
- * used_range finds the first and the last accumulator in use of some that are
- * found directly.
- */
-static void
-used_range(const HgCollect *c, uint32 *first, uint32 *last)
-{
-	*first = 1;
-	*last = c->n - 1;
-	while (*first < *last && hg_collect_facts(c, *first) == 0)
-		(*first)++;
-	while (*last > *first && hg_collect_facts(c, *last) == 0)
-		(*last)--;
-}
-
-/*
- * covers: can all keys from first to last be found directly?
- */
-static bool
-covers(const HgCollect *c, int64 first, int64 last)
-{
-	return c->direct && first >= c->base &&
-		(uint64) last - (uint64) c->base < c->n - 1;
-}
-
-/*
- * merge_range adds accumulators that are found directly.
- */
-static void
-merge_range(HgCollect *c, const HgCollect *from)
-{
-	int64		num[HG_COLLECT_BLOCK];
-	uint32		number[HG_COLLECT_BLOCK];
-	HgKeys		keys = {.num = num};
-	uint64		key_of_0 = (uint64) from->base - 1;
-	uint32		first;
-	uint32		last;
-	bool		covered;
-
-	used_range(from, &first, &last);
-	covered = covers(c, (int64) (key_of_0 + first), (int64) (key_of_0 + last));
-
-	/* One after the other those in use, as long as they are neighbours. */
-	for (uint32 i = first, n; i <= last; i += Max(n, 1))
-	{
-		const int64 *high = from->high ? from->high + i : NULL;
-		const uint8 *flags = from->flags ? from->flags + i : NULL;
-
-		CHECK_FOR_INTERRUPTS();
-		for (n = 0; n < HG_COLLECT_BLOCK && i + n <= last &&
-			 hg_collect_facts(from, i + n) != 0; n++)
-		{
-			num[n] = (int64) (key_of_0 + i + n);
-			number[n] = (uint32) (key_of_0 + i + n - (uint64) c->base) + 1;
-		}
-		if (covered)
-			hg_collect_add_acc(c, from->kind, number, hg_collect_acc(from, i),
-							   high, flags, n);
-		else
-			add_block(c, from->kind, &keys, 0, hg_collect_acc(from, i),
-					  high, flags, n);
-	}
-}
-
-/*
  * hg_collect_merge adds everything of another collector.
  */
 void
@@ -622,16 +560,16 @@ hg_collect_merge(HgCollect *c, HgCollect *from)
 	if (hg_collect_facts(from, 0) != 0)
 		add_keyless(c, from->kind, hg_collect_acc(from, 0), from->high, from->flags);
 	if (from->direct)
-		merge_range(c, from);
+		hg_collect_merge_range(c, from);
 	else
 	{
 		for (uint32 i = 1; i < from->n; i += HG_COLLECT_BLOCK)
 		{
 			CHECK_FOR_INTERRUPTS();
-			add_block(c, from->kind, &from->keys, i, hg_collect_acc(from, i),
-					  from->high ? from->high + i : NULL,
-					  from->flags ? from->flags + i : NULL,
-					  Min(from->n - i, HG_COLLECT_BLOCK));
+			hg_collect_add_block(c, from->kind, &from->keys, i, hg_collect_acc(from, i),
+								 from->high ? from->high + i : NULL,
+								 from->flags ? from->flags + i : NULL,
+								 Min(from->n - i, HG_COLLECT_BLOCK));
 		}
 	}
 	hg_collect_flush(c);

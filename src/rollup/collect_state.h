@@ -193,7 +193,10 @@ struct HgCollect
 	HgChunk		acc_chunk;		/* what was allocated for it */
 	dsa_area   *area;			/* where to share accumulators, or NULL */
 
-	/* The leader's part of a parallel rollup; see rollup/ahead.c. */
+	/* Parallel rollups: have workers brought facts? */
+	bool		from_workers;
+
+	/* The leader's part of one; see rollup/ahead.c. */
 	struct HgFinish *ahead;		/* or NULL */
 	uint32		ahead_from;		/* try it with so many nodes; 0: never */
 	int64	   *high;			/* NARROW: NULL until a sum leaves 64 bits */
@@ -295,6 +298,16 @@ extern void hg_collect_add_acc(HgCollect *c, HgAccKind held,
 							   const uint32 *number, const void *accs,
 							   const int64 *high, const uint8 *flags,
 							   uint32 n);
+
+/* ---- collect_merge.c, collect_range.c: what there is of others ---- */
+
+/* Adds n accumulators, all in use, whose keys begin at "from". */
+extern void hg_collect_add_block(HgCollect *c, HgAccKind kind,
+								 const HgKeys *keys, uint32 from,
+								 const void *acc, const int64 *high,
+								 const uint8 *flags, uint32 n);
+/* Adds accumulators that are found directly, of the same kind and scale. */
+extern void hg_collect_merge_range(HgCollect *c, const HgCollect *from);
 
 /* ---- collect_kind.c: kind and scale ---- */
 

@@ -48,7 +48,7 @@ typedef struct HgSource
 	size_t		stride;
 	const uint32_t *index;		/* NULL: none */
 	hg_int128	missing;		/* value of what is missing */
-	struct HgRange *range;		/* see hg_columns_resolve */
+	struct HgRange *range;		/* see hg_plan_make */
 	uint32_t	spare;			/* values beyond as many as there are rows: may
 								 * be read, and lie in the others' range */
 	bool		in_order;		/* value i is row i's, whatever the order */
@@ -82,25 +82,22 @@ extern bool hg_column_is_zero(const unsigned char *column);
 /* What values lie between, and where they are to stand in the buffer. */
 typedef struct HgRange
 {
-	int64_t		least;
-	int64_t		greatest;
+	hg_int128	least;
+	hg_int128	greatest;
 	size_t		start;
 	uint32_t	width;
 } HgRange;
 
 /*
- * Columns whose values lie side by side (parts of a struct, by an index) are
- * cheaper to look at together, and to fill together.  hg_columns_resolve finds
- * those, among n, that share an index, and their ranges; hg_column_write then
- * only makes room for them, and hg_columns_fill writes their values.  The
- * writer's order is not needed for them, nor for those in order: resolved[i].
- * Returns the palloc'd index, or NULL.
+ * Columns of integers that are written together are cheaper: hg_plan_make looks
+ * at all of n columns that it can; hg_column_write then only makes room for
+ * them, and hg_plan_fill writes their values.  beside: with a thread.
  */
-extern uint32_t *hg_columns_resolve(HgSource *sources, int n,
-									const uint32_t *order, uint32_t rows,
-									HgRange *ranges, bool *resolved);
-extern void hg_columns_fill(HgBuffer *buf, const HgSource *sources, int n,
-							uint32_t rows);
+typedef struct HgPlan HgPlan;
+
+extern HgPlan *hg_plan_make(HgSource *sources, int n, const uint32_t *order,
+							uint32_t rows, bool beside);
+extern void hg_plan_fill(HgPlan *plan, HgBuffer *buf);
 
 /* ---- reading ---- */
 

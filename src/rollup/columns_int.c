@@ -6,13 +6,16 @@
  * Writing a million values in some other order would be mostly waiting for
  * memory: so the source is read in its own order, made narrow, and only then
  * put into order, as what is narrow fits the caches.  Columns whose values lie
- * side by side are read together, once for their ranges and once to write them.
+ * side by side are read together.
+ *
+ * Integers are looked at for their range, which tells how much room the column
+ * takes, and then written: two steps (HgInts) that may be jobs of beside.h, so
+ * they call nothing of PostgreSQL's.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
-#include "miscadmin.h"
 #include "rollup/columns_write.h"
 #include "rollup/little.h"
 
@@ -144,21 +147,21 @@ load(const HgSource *source, size_t first, const uint32_t *at, uint32_t n,
 }
 
 /*
- * widen_range takes more values into a range.
+ * widen_range takes more values into a range, one at least.
  */
 static void
 widen_range(HgRange *range, const int64_t *values, uint32_t n)
 {
-	int64_t		least = range->least;
-	int64_t		greatest = range->greatest;
+	int64_t		least = values[0];
+	int64_t		greatest = values[0];
 
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 1; i < n; i++)
 	{
 		least = Min(least, values[i]);
 		greatest = Max(greatest, values[i]);
 	}
-	range->least = least;
-	range->greatest = greatest;
+	range->least = Min(range->least, least);
+	range->greatest = Max(range->greatest, greatest);
 }
 
 #define NARROW(type, little) \
@@ -223,87 +226,43 @@ gather(char *to, const char *from, const uint32_t *order, uint32_t n,
 	}
 }
 
-/* ---- writing ---- */
-
-/*
- * put_int_head appends the head of integers and returns where they go.
- */
-static char *
-put_int_head(HgBuffer *buf, hg_int128 least, uint32_t width, uint32_t n)
-{
-	hg_put_head(buf, HG_COLUMN_INT, width);
-	hg_put_int(hg_buffer_extend(buf, sizeof(least)), (Unsigned128) least, sizeof(least));
-	return hg_buffer_extend(buf, (size_t) n * width);
-}
-
-/* What values lie between, in full. */
-typedef struct LongRange
-{
-	hg_int128	least;
-	hg_int128	greatest;
-} LongRange;
+/* ---- the range ---- */
 
 /*
  * take_long takes one more value into a range.
  */
 static inline void
-take_long(LongRange *range, hg_int128 v)
+take_long(HgRange *range, hg_int128 v)
 {
 	range->least = Min(range->least, v);
 	range->greatest = Max(range->greatest, v);
 }
 
 /*
- * long_range finds out what values lie between: of n rows, or (order NULL) of
- * as many values as they stand.
- */
-static LongRange
-long_range(const HgSource *source, const uint32_t *order, uint32_t n)
-{
-	LongRange	range = {HG_INT128_MAX, HG_INT128_MIN};
-
-	for (uint32_t first = 0, end; first < n; first = end)
-	{
-		end = n - first < CHECK_EVERY ? n : first + CHECK_EVERY;
-		CHECK_FOR_INTERRUPTS();
-		if (order == NULL && source->index == NULL &&
-			source->type == HG_SOURCE_INT128)
-			for (uint32_t i = first; i < end; i++)
-				take_long(&range, *(const hg_int128 *) address(source, i));
-		else
-			for (uint32_t i = first; i < end; i++)
-			{
-				ask_for(source, order, i, n);
-				take_long(&range, value_of(source, order, i));
-			}
-	}
-	return range;
-}
-
-/*
- * write_long_ints writes integers that do not all fit 64 bits.  in_place: the
- * first nvalues, in whatever order, have the rows' range.
+ * measure_long finds out what values of 128 bits lie between: all that the
+ * source has, as they stand, or those of the rows.
  */
 static void
-write_long_ints(HgBuffer *buf, const HgSource *source, const uint32_t *order,
-				uint32_t n, bool in_place, uint32_t nvalues)
+measure_long(HgInts *ints, const HgRunner *runner)
 {
-	LongRange	range = in_place ? long_range(source, NULL, nvalues) :
-		long_range(source, order, n);
-	Unsigned128 least = (Unsigned128) range.least;
-	uint32_t	width = hg_width_of((Unsigned128) range.greatest - least);
-	char	   *to = put_int_head(buf, range.least, width, n);
+	const HgSource *source = &ints->source[0];
+	bool		in_place = ints->way == HG_INTS_IN_PLACE;
+	HgRange		range = hg_no_range;
 
-	for (uint32_t first = 0, end; first < n; first = end)
+	for (uint32_t first = 0, end; first < ints->nvalues; first = end)
 	{
-		end = n - first < CHECK_EVERY ? n : first + CHECK_EVERY;
-		CHECK_FOR_INTERRUPTS();
-		for (uint32_t i = first; i < end; i++, to += width)
+		end = ints->nvalues - first < CHECK_EVERY ? ints->nvalues : first + CHECK_EVERY;
+		if (!hg_runner_go_on(runner))
+			return;
+		for (uint32_t i = first; in_place && i < end; i++)
+			take_long(&range, value_of(source, NULL, i));
+		for (uint32_t i = first; !in_place && i < end; i++)
 		{
-			ask_for(source, order, i, n);
-			hg_put_int(to, (Unsigned128) value_of(source, order, i) - least, width);
+			ask_for(source, ints->order, i, ints->nvalues);
+			take_long(&range, value_of(source, ints->order, i));
 		}
 	}
+	ints->range[0] = range;
 }
 
 /*
@@ -318,26 +277,205 @@ resolve(const HgSource *source, const uint32_t *order, uint32_t first,
 }
 
 /*
- * is_within: does an order name values among the first so many only?
+ * measure_together finds the ranges of columns side by side, and notes where
+ * their values are.
  */
-static bool
-is_within(const uint32_t *order, uint32_t n, uint32_t nvalues)
+static void
+measure_together(HgInts *ints, const HgRunner *runner)
 {
-	uint32_t	greatest = 0;
+	for (uint32_t first = 0, m; first < ints->rows; first += m)
+	{
+		int64_t		chunk[CHUNK_TOGETHER];
 
-	for (uint32_t i = 0; i < n; i++)
-		greatest = Max(greatest, order[i]);
-	return greatest < nvalues;
+		m = Min(ints->rows - first, CHUNK_TOGETHER);
+		if (first % CHECK_EVERY == 0 && !hg_runner_go_on(runner))
+			return;
+		resolve(&ints->source[0], ints->order, first, m, ints->at + first);
+		for (int k = 0; k < ints->n; k++)
+		{
+			(void) load(&ints->source[k], 0, ints->at + first, m, chunk);
+			widen_range(&ints->range[k], chunk, m);
+		}
+	}
 }
 
 /*
- * make_room writes the head of integers whose values hg_columns_fill writes.
+ * hg_ints_measure finds the ranges of integers.
+ */
+void
+hg_ints_measure(HgInts *ints, const HgRunner *runner)
+{
+	int64_t		chunk[CHUNK];
+	uint32_t	at[CHUNK];
+
+	for (int k = 0; k < ints->n; k++)
+		ints->range[k] = hg_no_range;
+	if (ints->way == HG_INTS_TOGETHER)
+	{
+		measure_together(ints, runner);
+		return;
+	}
+	for (uint32_t first = 0; first < ints->nvalues; first += CHUNK)
+	{
+		uint32_t	m = Min(ints->nvalues - first, CHUNK);
+		bool		in_place = ints->way == HG_INTS_IN_PLACE;
+		int64_t    *values = in_place ? chunk : ints->fetched + first;
+
+		if (first % CHECK_EVERY == 0 && !hg_runner_go_on(runner))
+			return;
+		if (!in_place)
+			resolve(&ints->source[0], ints->order, first, m, at);
+		if (!load(&ints->source[0], in_place ? first : 0, in_place ? NULL : at, m, values))
+		{
+			ints->wide = true;
+			measure_long(ints, runner);
+			return;
+		}
+		widen_range(&ints->range[0], values, m);
+	}
+}
+
+/*
+ * hg_ints_room writes the head of a column and makes room for its values.
+ */
+void
+hg_ints_room(HgBuffer *buf, HgRange *range, uint32_t rows)
+{
+	char	   *values;
+
+	range->width = hg_width_of((Unsigned128) range->greatest - (Unsigned128) range->least);
+	hg_put_head(buf, HG_COLUMN_INT, range->width);
+	hg_put_int(hg_buffer_extend(buf, sizeof(range->least)), (Unsigned128) range->least,
+			   sizeof(range->least));
+	values = hg_buffer_extend(buf, (size_t) rows * range->width);
+	range->start = values - buf->data;
+}
+
+/* ---- the values ---- */
+
+/*
+ * hg_ints_scratch is how many bytes hg_ints_fill needs to work in.
+ */
+size_t
+hg_ints_scratch(const HgInts *ints)
+{
+	if (ints->way != HG_INTS_IN_PLACE || ints->order == NULL || ints->wide)
+		return 0;
+	return (size_t) ints->nvalues * ints->range[0].width;
+}
+
+/*
+ * fill_long writes integers that do not all fit 64 bits.
  */
 static void
-make_room(HgBuffer *buf, HgRange *range, uint32_t n)
+fill_long(const HgInts *ints, char *to, const HgRunner *runner)
 {
-	range->width = hg_width_of((uint64_t) range->greatest - (uint64_t) range->least);
-	range->start = put_int_head(buf, range->least, range->width, n) - buf->data;
+	const HgSource *source = &ints->source[0];
+	Unsigned128 least = (Unsigned128) ints->range[0].least;
+	uint32_t	width = ints->range[0].width;
+	uint32_t	n = ints->rows;
+
+	for (uint32_t first = 0, end; first < n; first = end)
+	{
+		end = n - first < CHECK_EVERY ? n : first + CHECK_EVERY;
+		if (!hg_runner_go_on(runner))
+			return;
+		for (uint32_t i = first; width == sizeof(least) && i < end; i++, to += sizeof(least))
+		{
+			ask_for(source, ints->order, i, n);
+			hg_put_int(to, (Unsigned128) value_of(source, ints->order, i) - least,
+					   sizeof(least));
+		}
+		for (uint32_t i = first; width < sizeof(least) && i < end; i++, to += width)
+		{
+			ask_for(source, ints->order, i, n);
+			hg_put_int(to, (Unsigned128) value_of(source, ints->order, i) - least, width);
+		}
+	}
+}
+
+/*
+ * fill_together writes columns side by side.
+ */
+static void
+fill_together(const HgInts *ints, char *data, const HgRunner *runner)
+{
+	for (uint32_t first = 0, m; first < ints->rows; first += m)
+	{
+		int64_t		chunk[CHUNK_TOGETHER];
+
+		m = Min(ints->rows - first, CHUNK_TOGETHER);
+		if (first % CHECK_EVERY == 0 && !hg_runner_go_on(runner))
+			return;
+		for (int k = 0; k < ints->n; k++)
+		{
+			const HgRange *range = &ints->range[k];
+
+			if (range->width == 0)
+				continue;
+			(void) load(&ints->source[k], 0, ints->at + first, m, chunk);
+			narrow(data + range->start + (size_t) first * range->width,
+				   chunk, m, (int64_t) range->least, range->width);
+		}
+	}
+}
+
+/*
+ * hg_ints_fill writes the values, where room was made for them in data.
+ */
+void
+hg_ints_fill(const HgInts *ints, char *data, char *scratch,
+			 const HgRunner *runner)
+{
+	const HgRange *range = &ints->range[0];
+	uint32_t	width = range->width;
+	char	   *to = data + range->start;
+	bool		in_place = ints->way == HG_INTS_IN_PLACE;
+	char	   *unordered = in_place && ints->order ? scratch : to;
+	int64_t		chunk[CHUNK];
+
+	if (ints->way == HG_INTS_TOGETHER)
+	{
+		fill_together(ints, data, runner);
+		return;
+	}
+	if (width == 0)
+		return;
+	if (ints->wide)
+	{
+		fill_long(ints, to, runner);
+		return;
+	}
+	for (uint32_t first = 0; first < ints->nvalues; first += CHUNK)
+	{
+		uint32_t	m = Min(ints->nvalues - first, CHUNK);
+		int64_t    *values = in_place ? chunk : ints->fetched + first;
+
+		if (first % CHECK_EVERY == 0 && !hg_runner_go_on(runner))
+			return;
+		if (in_place)
+			(void) load(&ints->source[0], first, NULL, m, values);
+		narrow(unordered + (size_t) first * width, values, m, (int64_t) range->least, width);
+	}
+	if (unordered != to)
+		gather(to, unordered, ints->order, ints->rows, width);
+}
+
+/* ---- a column by itself ---- */
+
+/*
+ * hg_ints_reach is how many values of a source an order reaches over.
+ */
+uint32_t
+hg_ints_reach(const uint32_t *order, uint32_t rows)
+{
+	uint32_t	greatest = 0;
+
+	if (order == NULL)
+		return rows;
+	for (uint32_t i = 0; i < rows; i++)
+		greatest = Max(greatest, order[i]);
+	return greatest + 1;
 }
 
 /*
@@ -349,162 +487,29 @@ make_room(HgBuffer *buf, HgRange *range, uint32_t n)
  */
 void
 hg_write_ints(HgBuffer *buf, const HgSource *source, const uint32_t *order,
-		   uint32_t n)
+			  uint32_t n)
 {
-	uint32_t	nvalues = order ? n + source->spare : n;
-	bool		in_place = source->index == NULL &&
-		(order == NULL || is_within(order, n, nvalues));
-	int64_t		chunk[CHUNK];
-	int64_t    *fetched = NULL;
-	char	   *unordered = NULL;
-	HgRange		range = {.least = INT64_MAX,.greatest = INT64_MIN};
-	uint32_t	width;
-	char	   *to;
+	const HgRunner alone = {0};
+	HgInts		ints = {.n = 1,.order = order,.rows = n,.nvalues = n};
+	HgRange		none = {0};
 
-	if (n == 0)
+	if (n == 0 || source->range)
 	{
-		(void) put_int_head(buf, 0, 0, 0);
+		hg_ints_room(buf, n == 0 ? &none : source->range, n);
 		return;
 	}
-	if (source->range)
+	ints.source[0] = *source;
+	if (hg_ints_in_place(source, n, hg_ints_reach(order, n)))
 	{
-		make_room(buf, source->range, n);
-		return;
+		ints.way = HG_INTS_IN_PLACE;
+		ints.nvalues = order ? n + source->spare : n;
 	}
-	if (!in_place)
+	else
 	{
-		nvalues = n;
-		fetched = hg_buffer_scratch(buf, (size_t) n * sizeof(int64_t));
+		ints.way = HG_INTS_FETCHED;
+		ints.fetched = hg_buffer_scratch(buf, (size_t) n * sizeof(int64_t));
 	}
-	for (uint32_t first = 0; first < nvalues; first += CHUNK)
-	{
-		uint32_t	m = Min(nvalues - first, CHUNK);
-		uint32_t	at[CHUNK];
-		int64_t    *values = fetched ? fetched + first : chunk;
-
-		if (first % CHECK_EVERY == 0)
-			CHECK_FOR_INTERRUPTS();
-		if (!in_place)
-			resolve(source, order, first, m, at);
-		if (!load(source, in_place ? first : 0, in_place ? NULL : at, m, values))
-		{
-			write_long_ints(buf, source, order, n, in_place, nvalues);
-			return;
-		}
-		widen_range(&range, values, m);
-	}
-
-	width = hg_width_of((uint64_t) range.greatest - (uint64_t) range.least);
-	to = put_int_head(buf, range.least, width, n);
-	if (width > 0 && in_place && order)
-		unordered = hg_buffer_scratch(buf, (size_t) nvalues * sizeof(int64_t));
-	for (uint32_t first = 0; first < nvalues && width > 0; first += CHUNK)
-	{
-		uint32_t	m = Min(nvalues - first, CHUNK);
-		int64_t    *values = fetched ? fetched + first : chunk;
-
-		if (first % CHECK_EVERY == 0)
-			CHECK_FOR_INTERRUPTS();
-		if (in_place)
-			(void) load(source, first, NULL, m, values);
-		narrow((unordered ? unordered : to) + (size_t) first * width,
-			   values, m, range.least, width);
-	}
-	if (unordered)
-		gather(to, unordered, order, n, width);
-}
-
-/* ---- columns side by side ---- */
-
-/* At most so many columns are fetched together. */
-#define MAX_TOGETHER	8
-
-/* Little enough that the caches still have the values for the next column. */
-#define CHUNK_TOGETHER	(CHUNK / 4)
-
-/*
- * is_beside: do the values of a source lie beside those of another one?
- */
-static bool
-is_beside(const HgSource *source, const HgSource *other)
-{
-	return source->type != HG_SOURCE_NONE && source->type <= HG_SOURCE_INT64 &&
-		source->index == other->index && source->stride == other->stride;
-}
-
-/*
- * hg_columns_resolve looks at columns that lie side by side.
- */
-uint32_t *
-hg_columns_resolve(HgSource *sources, int n, const uint32_t *order,
-				   uint32_t rows, HgRange *ranges, bool *resolved)
-{
-	HgSource   *together[MAX_TOGETHER];
-	uint32_t   *at;
-	int			ntogether = 0;
-
-	for (int i = 0; i < n; i++)
-	{
-		resolved[i] = sources[i].in_order;
-		if (resolved[i])
-			continue;
-		resolved[i] = sources[i].index != NULL && ntogether < MAX_TOGETHER &&
-			is_beside(&sources[i], ntogether ? together[0] : &sources[i]);
-		if (resolved[i])
-			together[ntogether++] = &sources[i];
-	}
-	if (ntogether == 0)
-		return NULL;
-	at = MemoryContextAllocHuge(CurrentMemoryContext,
-								((Size) rows + 1) * sizeof(uint32_t));
-	for (int k = 0; k < ntogether; k++)
-		ranges[k] = (HgRange) {.least = INT64_MAX,.greatest = INT64_MIN};
-
-	for (uint32_t first = 0, m; first < rows; first += m)
-	{
-		int64_t		chunk[CHUNK_TOGETHER];
-
-		m = Min(rows - first, CHUNK_TOGETHER);
-		if (first % CHECK_EVERY == 0)
-			CHECK_FOR_INTERRUPTS();
-		resolve(together[0], order, first, m, at + first);
-		for (int k = 0; k < ntogether; k++)
-		{
-			(void) load(together[k], 0, at + first, m, chunk);
-			widen_range(&ranges[k], chunk, m);
-		}
-	}
-	for (int k = 0; k < ntogether; k++)
-	{
-		together[k]->index = at;
-		together[k]->range = &ranges[k];
-	}
-	return at;
-}
-
-/*
- * hg_columns_fill writes the values that room has been made for.
- */
-void
-hg_columns_fill(HgBuffer *buf, const HgSource *sources, int n, uint32_t rows)
-{
-	for (uint32_t first = 0, m; first < rows; first += m)
-	{
-		int64_t		chunk[CHUNK_TOGETHER];
-
-		m = Min(rows - first, CHUNK_TOGETHER);
-		if (first % CHECK_EVERY == 0)
-			CHECK_FOR_INTERRUPTS();
-		for (int i = 0; i < n; i++)
-		{
-			const HgSource *source = &sources[i];
-			const HgRange *range = source->range;
-
-			if (range == NULL || range->width == 0)
-				continue;
-			(void) load(source, 0, source->index + first, m, chunk);
-			narrow(buf->data + range->start + (size_t) first * range->width,
-				   chunk, m, range->least, range->width);
-		}
-	}
+	hg_ints_measure(&ints, &alone);
+	hg_ints_room(buf, &ints.range[0], n);
+	hg_ints_fill(&ints, buf->data, hg_buffer_scratch(buf, hg_ints_scratch(&ints)), &alone);
 }

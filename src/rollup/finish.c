@@ -16,6 +16,7 @@
  */
 #include "postgres.h"
 
+#include "beside.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "rollup/finish.h"
@@ -172,58 +173,104 @@ alloc_matched(HgFinish *f)
 	f->slot = hg_finish_alloc(f, size, sizeof(uint32), false);
 }
 
+/* A job of match_dense does so many accumulators. */
+#define MATCH_SIZE	HG_WORTH_A_THREAD
+
+/* Finding the nodes of accumulators whose place says what their key is. */
+typedef struct MatchDense
+{
+	HgFinish   *f;
+	const uint32 *by_key;
+	uint32		span;
+	uint64		shift;			/* from a key's place there to its place here */
+	struct
+	{
+		int64		count;
+		int64		unmatched_count;
+		hg_int128	sum;
+		hg_int128	unmatched;
+	}		   *found;			/* by job */
+} MatchDense;
+
 /*
- * match_dense is "match" where both sides know their keys by position.
+ * match_job does a part of them.
+ */
+static void
+match_job(void *arg, int job, const HgRunner *runner)
+{
+	const MatchDense *m = arg;
+	HgFinish   *f = m->f;
+	uint32		size = hg_collect_size(f->c);
+	uint32		first = (uint32) job * MATCH_SIZE;
+	uint32		end = size - first < MATCH_SIZE ? size : first + MATCH_SIZE;
+	int64		count = 0;
+	hg_int128	sum = 0;
+
+	for (uint32 i = first; i < end; i++)
+	{
+		const HgNarrow *acc = &f->plain[i];
+		uint64		at = i + m->shift;
+
+		if (acc->count == 0)
+			continue;
+		if (at >= m->span || m->by_key[at] == HG_NONE)
+		{
+			m->found[job].unmatched_count += acc->count;
+			m->found[job].unmatched += acc->sum;
+			continue;
+		}
+		count += acc->count;
+		sum += acc->sum;
+		if (f->own.slot != NULL)
+		{
+			f->own.slot[m->by_key[at]] = i;
+			continue;
+		}
+		f->member[f->nmatched] = m->by_key[at];
+		f->slot[f->nmatched++] = i;
+	}
+	m->found[job].count = count;
+	m->found[job].sum = sum;
+}
+
+/*
+ * match_dense is "match" where both sides know their keys by position.  With
+ * members known ahead, each writes where no other does; a list is written by
+ * one after the other.
  */
 static bool
 match_dense(HgFinish *f)
 {
 	HgRollupHead *head = &f->head;
 	uint32		size = hg_collect_size(f->c);
-	hg_int128	grand = 0;
+	int			njobs = (int) ((size + MATCH_SIZE - 1) / MATCH_SIZE);
 	HgAmount	unmatched = {0};
 	int64		first_fact;
 	int64		first_node;
-	uint32		span;
-	const uint32 *by_key;
+	MatchDense	m = {.f = f};
 
 	if (f->plain == NULL || !f->q.view.plain ||
 		!hg_collect_dense(f->c, &first_fact))
 		return false;
-	by_key = nodes_by_key(f, &first_node, &span);
-	if (by_key == NULL)
+	m.by_key = nodes_by_key(f, &first_node, &m.span);
+	if (m.by_key == NULL)
 		return false;
+	m.shift = (uint64) first_fact - (uint64) first_node;
+	m.found = palloc0(Max(njobs, 1) * sizeof(*m.found));
 
 	f->own.slot = f->no_slot;
 	if (f->own.slot == NULL)
 		alloc_matched(f);
-	for (uint32 i = 0; i < size; i++)
+	hg_run_jobs(match_job, &m, njobs, f->beside && f->own.slot != NULL);
+	for (int i = 0; i < njobs; i++)
 	{
-		const HgNarrow *acc = &f->plain[i];
-		uint64		at = (uint64) first_fact + i - (uint64) first_node;
-
-		if ((i & 0xffff) == 0)
-			CHECK_FOR_INTERRUPTS();
-		if (acc->count == 0)
-			continue;
-		if (at >= span || by_key[at] == HG_NONE)
-		{
-			head->unmatched_count += acc->count;
-			unmatched.fixed += acc->sum;
-			continue;
-		}
-		head->grand_count += acc->count;
-		grand += acc->sum;
-		if (f->own.slot != NULL)
-		{
-			f->own.slot[by_key[at]] = i;
-			continue;
-		}
-		f->member[f->nmatched] = by_key[at];
-		f->slot[f->nmatched++] = i;
+		head->grand_count += m.found[i].count;
+		head->grand.fixed += m.found[i].sum;
+		head->unmatched_count += m.found[i].unmatched_count;
+		unmatched.fixed += m.found[i].unmatched;
 	}
-	head->grand.fixed = grand;
 	hg_amount_add(&head->unmatched, &unmatched, head->value, head->own_scale);
+	pfree(m.found);
 	return true;
 }
 
@@ -342,6 +389,7 @@ hg_rollup_finish(HgCollect *c, HgFinish *ahead)
 		f = hg_finish_begin(c, mcxt);
 	f->c = c;
 	f->args = hg_collect_args(c);
+	f->beside = hg_collect_from_workers(c);
 	convert_keys(f);
 	f->special = hg_collect_special(f->c);
 	f->plain = hg_collect_plain(f->c);

@@ -63,6 +63,7 @@ struct HgFinish
 	uint32	   *slot;			/* accumulator */
 	uint32	   *member;			/* of the dag; before there is one: node */
 
+	bool		beside;			/* workers have brought facts: a thread may help */
 	bool		special;		/* is there NaN, or any infinity? */
 	const HgNarrow *plain;		/* accumulators, if that is all there is */
 	HgOwn		own;

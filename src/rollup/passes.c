@@ -15,6 +15,7 @@
 
 #include <math.h>
 
+#include "beside.h"
 #include "miscadmin.h"
 #include "rollup/finish.h"
 #include "utils/float.h"
@@ -205,28 +206,36 @@ clear_cell(HgFinish *f, uint32 local)
 	((int64 *) f->greatest)[local] = PG_INT64_MIN;
 }
 
+/* A job of load_plain does so many nodes. */
+#define LOAD_NODES	HG_WORTH_A_THREAD
+
+typedef struct LoadPlain
+{
+	HgFinish   *f;
+	hg_int128	sum_factor;
+	hg_int128	count_factor;
+} LoadPlain;
+
 /*
- * load_plain loads accumulators that are 64-bit numbers and nothing else.
- *
- * Members are local nodes, so each cell is written once, in the order in which
- * they lie, and accumulators are read from wherever they are: what is asked for
- * ahead is one cache line a node.
+ * load_nodes loads some of the nodes.
  */
 static void
-load_plain(HgFinish *f)
+load_nodes(void *arg, int job, const HgRunner *runner)
 {
-	hg_int128	sum_factor = power_of_ten(f->head.total_scale - f->head.own_scale);
-	hg_int128	count_factor = power_of_ten(f->head.count_scale);
-	bool		scaled = sum_factor != 1 || count_factor != 1;
+	const LoadPlain *load = arg;
+	HgFinish   *f = load->f;
+	bool		scaled = load->sum_factor != 1 || load->count_factor != 1;
+	bool		sum_overflow = false;
+	bool		count_overflow = false;
 	const uint32 *slots = f->own.slot;
 	uint32		n = f->dag->n;
+	uint32		first = (uint32) job * LOAD_NODES;
+	uint32		end = n - first < LOAD_NODES ? n : first + LOAD_NODES;
 
-	for (uint32 i = 0; i < n; i++)
+	for (uint32 i = first; i < end; i++)
 	{
 		const HgNarrow *acc;
 
-		if ((i & 0xffff) == 0)
-			CHECK_FOR_INTERRUPTS();
 		if (i + AHEAD < n && slots[i + AHEAD] != HG_NONE)
 			__builtin_prefetch(&f->plain[slots[i + AHEAD]]);
 		if (slots[i] == HG_NONE)
@@ -239,16 +248,39 @@ load_plain(HgFinish *f)
 		f->sum.fixed[i] = acc->sum;
 		if (scaled)
 		{
-			f->count.overflow |= __builtin_mul_overflow(f->count.fixed[i], count_factor,
-														&f->count.fixed[i]);
-			f->sum.overflow |= __builtin_mul_overflow(f->sum.fixed[i], sum_factor,
-													  &f->sum.fixed[i]);
+			count_overflow |= __builtin_mul_overflow(f->count.fixed[i], load->count_factor,
+													 &f->count.fixed[i]);
+			sum_overflow |= __builtin_mul_overflow(f->sum.fixed[i], load->sum_factor,
+												   &f->sum.fixed[i]);
 		}
 		((int64 *) f->least)[i] = acc->least;
 		((int64 *) f->greatest)[i] = acc->greatest;
 		if (f->flags != NULL)
 			f->flags[i] |= HG_AMOUNT_FACTS;
 	}
+	if (sum_overflow)
+		__atomic_store_n(&f->sum.overflow, true, __ATOMIC_RELAXED);
+	if (count_overflow)
+		__atomic_store_n(&f->count.overflow, true, __ATOMIC_RELAXED);
+}
+
+/*
+ * load_plain loads accumulators that are 64-bit numbers and nothing else.
+ *
+ * Members are local nodes, so each cell is written once, in the order in which
+ * they lie, and accumulators are read from wherever they are: what is asked for
+ * ahead is one cache line a node.
+ */
+static void
+load_plain(HgFinish *f)
+{
+	LoadPlain	load;
+
+	load.f = f;
+	load.sum_factor = power_of_ten(f->head.total_scale - f->head.own_scale);
+	load.count_factor = power_of_ten(f->head.count_scale);
+	hg_run_jobs(load_nodes, &load, (int) ((f->dag->n + LOAD_NODES - 1) / LOAD_NODES),
+				f->beside);
 }
 
 /*
@@ -461,8 +493,10 @@ roll_exact(HgFinish *f, HgMeasure *m, bool counts)
  * be.
  */
 static void
-roll_sums(HgFinish *f)
+roll_sums(void *arg)
 {
+	HgFinish   *f = arg;
+
 	if (f->head.value == HG_VALUE_EXACT && !f->sum.overflow && !f->count.overflow)
 	{
 		HgMeasure	both[2] = {f->sum, f->count};
@@ -488,14 +522,21 @@ roll_sums(HgFinish *f)
 }
 
 /*
- * roll_extremes rolls up least and greatest values.
+ * roll_rest is a job: least and greatest values, or flags.
  */
 static void
-roll_extremes(HgFinish *f)
+roll_rest(void *arg, int job, const HgRunner *runner)
 {
-	if (f->head.value == HG_VALUE_COUNT)
+	HgFinish   *f = arg;
+
+	if (job == 1)
+	{
+		if (f->flags != NULL)
+			hg_rollup_flags(f->dag, f->args->mode, f->flags);
+	}
+	else if (f->head.value == HG_VALUE_COUNT)
 		return;
-	if (hg_finish_wide(f))
+	else if (hg_finish_wide(f))
 		hg_rollup_extremes_opaque(f->dag, f->args->mode, hg_wide_compare, NULL,
 								  f->least, f->greatest);
 	else if (f->narrow)
@@ -587,9 +628,8 @@ hg_finish_roll_up(HgFinish *f)
 	else
 		load_plain_shared(f);
 
-	if (f->flags != NULL)
-		hg_rollup_flags(f->dag, f->args->mode, f->flags);
-	roll_sums(f);
-	roll_extremes(f);
+	/* Numerics are PostgreSQL's to compare. */
+	hg_run_with(roll_sums, roll_rest, f, 2,
+				f->beside && !hg_finish_wide(f) && f->dag->n >= HG_WORTH_A_THREAD);
 	add_roots(f);
 }

@@ -229,7 +229,7 @@ hg_finish_result(HgFinish *f, MemoryContext mcxt)
 		hg_ahead_fill(f, &columns[i]);
 
 	MemoryContextSwitchTo(mcxt);
-	result = hg_hrollup_make(&f->head, columns, order);
+	result = hg_hrollup_make(&f->head, columns, order, f->beside);
 	MemoryContextSwitchTo(f->mcxt);
 	return result;
 }

@@ -246,21 +246,18 @@ write_numerics(HgBuffer *buf, HgRollupColumn col, const HgSource *source,
  */
 struct varlena *
 hg_hrollup_make(const HgRollupHead *head, const HgSource *columns,
-				const uint32 *order)
+				const uint32 *order, bool beside)
 {
 	MemoryContext temp = AllocSetContextCreate(CurrentMemoryContext,
 											   "hierarchy rollup columns",
 											   ALLOCSET_DEFAULT_SIZES);
 	HgSource	sources[HG_ROLLUP_COLUMNS];
-	HgRange		ranges[HG_ROLLUP_COLUMNS];
-	bool		resolved[HG_ROLLUP_COLUMNS];
-	uint32	   *index;
+	HgPlan	   *plan;
 	HgBuffer	buf;
 
 	hg_hrollup_begin(&buf, head);
 	memcpy(sources, columns, sizeof(sources));
-	index = hg_columns_resolve(sources, HG_ROLLUP_COLUMNS, order, head->n,
-							   ranges, resolved);
+	plan = hg_plan_make(sources, HG_ROLLUP_COLUMNS, order, head->n, beside);
 	for (HgRollupColumn i = 0; i < HG_ROLLUP_COLUMNS; i++)
 	{
 		HgSource	none = {0};
@@ -271,13 +268,10 @@ hg_hrollup_make(const HgRollupHead *head, const HgSource *columns,
 		else if (sources[i].type == HG_SOURCE_BYTES && i != HG_COL_KEY)
 			write_numerics(&buf, i, &sources[i], order, head->n, temp);
 		else
-			hg_hrollup_put(&buf, i, &sources[i], resolved[i] ? NULL : order, head->n);
+			hg_hrollup_put(&buf, i, &sources[i], sources[i].in_order ? NULL : order,
+						   head->n);
 	}
-	if (index)
-	{
-		hg_columns_fill(&buf, sources, HG_ROLLUP_COLUMNS, head->n);
-		pfree(index);
-	}
+	hg_plan_fill(plan, &buf);
 	MemoryContextDelete(temp);
 	return hg_hrollup_end(&buf);
 }

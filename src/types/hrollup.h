@@ -98,11 +98,12 @@ typedef struct HgRollupHead
 
 /*
  * Makes an hrollup (palloc'd varlena).  columns[] as HG_COL_*; order: rows in
- * ascending order of keys, as for hg_column_write.
+ * ascending order of keys, as for hg_column_write.  beside: with a thread
+ * (beside.h).
  */
 extern struct varlena *hg_hrollup_make(const HgRollupHead *head,
 									   const HgSource *columns,
-									   const uint32 *order);
+									   const uint32 *order, bool beside);
 
 /*
  * Reads one.  Detoasts where needed; pointers lead into *value, which is

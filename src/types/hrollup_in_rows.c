@@ -524,5 +524,5 @@ hg_parse_rollup(HgRollupParser *p)
 	for (HgRollupColumn col = 0; col < HG_ROLLUP_COLUMNS; col++)
 		if (cells_of(p, col))
 			columns[col] = hg_cells_source(&p->cells[col], p->head.n);
-	return hg_hrollup_make(&p->head, columns, order);
+	return hg_hrollup_make(&p->head, columns, order, false);
 }
