@@ -9,9 +9,11 @@
  * is small at first and grows with the table, so that thousands of small groups
  * take little memory.
  *
- * Exact values start as integers of 64 bits at the scale of the first one.  A
- * greater scale multiplies everything; what does not fit goes to 128 bits,
- * and then to numerics (collect_kind.c).
+ * Exact values are integers of 64 bits at the scale of the first one, added in
+ * few bytes at first: a million accumulators should fit the processor's caches,
+ * those of several workers side by side, too.  A greater scale multiplies
+ * everything; what does not fit goes to more bits, and then to numerics
+ * (collect_kind.c).
  *
  *-------------------------------------------------------------------------
  */
@@ -36,6 +38,7 @@ value_size(HgAccKind kind)
 	{
 		case HG_ACC_COUNT:
 			return 0;
+		case HG_ACC_COMPACT:
 		case HG_ACC_NARROW:
 			return sizeof(int64);
 		case HG_ACC_MEDIUM:
@@ -70,7 +73,7 @@ hg_collect_batch_values(HgCollect *c)
 	if (c->kind == HG_ACC_WIDE)
 		c->batch_size = 1;
 	c->value = replace(c, c->value, value_size(c->kind) * c->batch_size);
-	c->held = c->kind;
+	c->held = hg_collect_values(c->kind);
 }
 
 /*
@@ -127,7 +130,7 @@ hg_collect_create(const HgCollectArgs *args, MemoryContext mcxt)
 	c->key_kind = args->node_type == INT8OID ? HG_KEY_INT :
 		args->node_type == UUIDOID ? HG_KEY_UUID : HG_KEY_BYTES;
 	c->kind = args->value == HG_VALUE_COUNT ? HG_ACC_COUNT :
-		args->value == HG_VALUE_REAL ? HG_ACC_REAL : HG_ACC_NARROW;
+		args->value == HG_VALUE_REAL ? HG_ACC_REAL : HG_ACC_COMPACT;
 	hg_collect_reserve(c, 0, false, 0, 0);
 	return c;
 }
@@ -178,7 +181,7 @@ hg_collect_flush(HgCollect *c)
 	}
 	c->nbatch = 0;
 	c->batch.text_len = 0;
-	if (c->held != c->kind && c->batch_size > 0)
+	if (c->held != hg_collect_values(c->kind) && c->batch_size > 0)
 		hg_collect_batch_values(c);
 }
 
@@ -218,6 +221,7 @@ hg_collect_put_fixed(HgCollect *c, hg_int128 value)
 {
 	switch (c->kind)
 	{
+		case HG_ACC_COMPACT:
 		case HG_ACC_NARROW:
 			if (HG_NARROW_FINITE(value) || !HG_MEDIUM_FINITE(value))
 			{
@@ -260,7 +264,7 @@ hg_collect_put_numeric(HgCollect *c, struct varlena *value)
 			case HG_DECIMAL_NARROW:
 				hg_collect_flush(c);
 				hg_collect_rescale(c, scale);
-				if (c->held != c->kind)
+				if (c->held != hg_collect_values(c->kind))
 					hg_collect_batch_values(c);
 				continue;
 			case HG_DECIMAL_OK:
@@ -291,7 +295,7 @@ hg_collect_put_keyless(HgCollect *c)
 	hg_collect_add(c, c->held, &number,
 				   (char *) c->value + c->nbatch * value_size(c->held), 1);
 	/* An overflow may have changed the kind under the rest of the batch. */
-	if (c->held != c->kind)
+	if (c->held != hg_collect_values(c->kind))
 		hg_collect_flush(c);
 }
 

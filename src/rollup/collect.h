@@ -15,12 +15,13 @@
 #include "types/hrollup.h"
 #include "utils/date.h"
 
-/* How accumulators look.  A collector goes from NARROW to MEDIUM to WIDE as its
- * values require, and never back. */
+/* How accumulators look.  A collector goes from COMPACT to NARROW to MEDIUM to
+ * WIDE as its values require, and never back. */
 typedef enum HgAccKind
 {
 	HG_ACC_COUNT,
-	HG_ACC_NARROW,				/* values fit 64 bits at the scale */
+	HG_ACC_COMPACT,				/* values fit 32 bits at the scale, sums 40 */
+	HG_ACC_NARROW,				/* values fit 64 bits */
 	HG_ACC_MEDIUM,				/* they fit 128 bits */
 	HG_ACC_WIDE,				/* numerics */
 	HG_ACC_REAL
@@ -76,7 +77,7 @@ extern HgKey hg_collect_key(const HgCollect *c, uint32 i);
 /* Sum; finite part and flags. */
 extern void hg_collect_sum(const HgCollect *c, uint32 i, HgAmount *sum);
 /*
- * Extremes.  NARROW, MEDIUM: 128-bit integers with HG_EXTREME_*; REAL: ordered
+ * Extremes.  COMPACT, NARROW, MEDIUM: 128-bit integers with HG_EXTREME_*; REAL: ordered
  * integers; WIDE: *least_wide and *greatest_wide instead.
  */
 extern void hg_collect_extremes(const HgCollect *c, uint32 i,
@@ -94,9 +95,65 @@ typedef struct HgNarrow
 	int64		count;
 } HgNarrow;
 
-/* NARROW, nothing special and no carry: accumulators as they lie, for who
- * reads many; else NULL. */
-extern const HgNarrow *hg_collect_plain(const HgCollect *c);
+/*
+ * A COMPACT accumulator.  Sum and count are packed as hg_packed_sum and
+ * hg_packed_count have it, so that one addition does for both.
+ */
+typedef struct HgCompact
+{
+	int32		least;
+	int32		greatest;
+	int64		packed;
+} HgCompact;
+
+/*
+ * Accumulators as they lie, for who reads many: one of these two, if they are
+ * COMPACT, or NARROW, nothing special and no carry; else none.
+ */
+typedef struct HgPlain
+{
+	const HgCompact *compact;
+	const HgNarrow *narrow;
+} HgPlain;
+
+extern HgPlain hg_collect_plain(const HgCollect *c);
+
+/*
+ * hg_is_plain: are there such accumulators?
+ */
+static inline bool
+hg_is_plain(const HgPlain *plain)
+{
+	return plain->compact != NULL || plain->narrow != NULL;
+}
+
+/*
+ * hg_plain_ask asks for one that is going to be read.
+ */
+static inline void
+hg_plain_ask(const HgPlain *plain, uint32 i)
+{
+	if (plain->compact != NULL)
+		__builtin_prefetch(&plain->compact[i]);
+	else
+		__builtin_prefetch(&plain->narrow[i]);
+}
+
+/*
+ * hg_plain_read reads one.
+ */
+static inline HgNarrow
+hg_plain_read(const HgPlain *plain, uint32 i)
+{
+	const HgCompact *a;
+
+	if (plain->compact == NULL)
+		return plain->narrow[i];
+	a = &plain->compact[i];
+	return (HgNarrow) {.sum = hg_packed_sum(a->packed),.least = a->least,
+			.greatest = a->greatest,.count = hg_packed_count(a->packed)};
+}
+
 /* Are keys consecutive integers from *first on, in the order of accumulators? */
 extern bool hg_collect_dense(const HgCollect *c, int64 *first);
 /* Facts with a NULL key: their number and sum. */

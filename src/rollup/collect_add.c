@@ -50,6 +50,37 @@ add_counts(HgCollect *c, const uint32 *number, uint32 n)
 }
 
 /*
+ * add_compact adds values of 64 bits to COMPACT accumulators.  Returns how many
+ * it did: the next one does not fit, or the sum, or the count.
+ */
+static uint32
+add_compact(HgCollect *c, const uint32 *number, const int64 *value, uint32 n)
+{
+	HgCompact  *acc = (HgCompact *) c->acc;
+	uint32		fresh = 0;
+	uint32		i;
+
+	for (i = 0; i < n; i++)
+	{
+		HgCompact  *a = &acc[number[i]];
+		int32		v = (int32) value[i];
+		bool		first = a->packed == 0;
+		int64		packed;
+
+		if (unlikely(v != value[i] ||
+					 __builtin_add_overflow(a->packed, v * HG_PACKED_ONE + 1, &packed) ||
+					 hg_packed_count(packed) == 0))
+			break;
+		fresh += first;
+		a->packed = packed;
+		a->least = first ? v : Min(a->least, v);
+		a->greatest = first ? v : Max(a->greatest, v);
+	}
+	c->nused += fresh;
+	return i;
+}
+
+/*
  * extend_narrow extends the range of an accumulator to a value.
  */
 static inline void
@@ -306,8 +337,14 @@ hg_collect_add(HgCollect *c, HgAccKind held, const uint32 *number,
 		case HG_ACC_COUNT:
 			add_counts(c, number, n);
 			return;
+		case HG_ACC_COMPACT:
 		case HG_ACC_NARROW:
-			add_narrow(c, number, values, n);
+			if (c->kind == HG_ACC_COMPACT)
+				done = add_compact(c, number, values, n);
+			if (done == n)
+				return;
+			hg_collect_raise(c, HG_ACC_NARROW);
+			add_narrow(c, number + done, (const int64 *) values + done, n - done);
 			return;
 		case HG_ACC_REAL:
 			add_doubles(c, number, values, n);
@@ -328,6 +365,28 @@ hg_collect_add(HgCollect *c, HgAccKind held, const uint32 *number,
 }
 
 /* ---- other accumulators ---- */
+
+/*
+ * merge_compact adds COMPACT accumulators.  Returns how many it did: the next
+ * one would overflow.
+ */
+static uint32
+merge_compact(HgCollect *c, const uint32 *number, const HgCompact *from,
+			  uint32 n)
+{
+	HgCompact  *acc = (HgCompact *) c->acc;
+
+	for (uint32 i = 0; i < n; i++)
+	{
+		HgCompact  *a = &acc[number[i]];
+
+		if (a->packed == 0)
+			c->nused++;
+		if (unlikely(!hg_compact_add(a, &from[i])))
+			return i;
+	}
+	return n;
+}
 
 /*
  * merge_narrow adds NARROW accumulators.
@@ -489,6 +548,19 @@ hg_collect_add_acc(HgCollect *c, HgAccKind held, const uint32 *number,
 	{
 		case HG_ACC_COUNT:
 			merge_counts(c, number, accs, n);
+			break;
+		case HG_ACC_COMPACT:
+			if (c->kind == HG_ACC_COMPACT)
+				done = merge_compact(c, number, accs, n);
+			if (done < n)
+				hg_collect_raise(c, HG_ACC_NARROW);
+			for (; done < n; done++)
+			{
+				HgNarrow	one;
+
+				hg_narrow_from((const HgCompact *) accs + done, &one);
+				merge_narrow(c, &number[done], &one, NULL, 1);
+			}
 			break;
 		case HG_ACC_NARROW:
 			merge_narrow(c, number, accs, high, n);

@@ -14,15 +14,18 @@
 #define INTERRUPT_MASK	0xfff
 
 /*
- * hg_collect_fixed_sum is the sum of a NARROW or MEDIUM accumulator.
+ * hg_collect_fixed_sum is the sum of a COMPACT, NARROW or MEDIUM accumulator.
  */
 hg_int128
 hg_collect_fixed_sum(const HgCollect *c, uint32 number)
 {
-	const HgNarrow *a = hg_collect_acc(c, number);
+	const void *acc = hg_collect_acc(c, number);
+	const HgNarrow *a = acc;
 
+	if (c->kind == HG_ACC_COMPACT)
+		return hg_packed_sum(((const HgCompact *) acc)->packed);
 	if (c->kind == HG_ACC_MEDIUM)
-		return ((const HgMedium *) a)->sum;
+		return ((const HgMedium *) acc)->sum;
 	if (c->high == NULL)
 		return a->sum;
 	return (hg_int128) (((unsigned __int128) c->high[number]) << 64) + a->sum;
@@ -36,6 +39,15 @@ read_medium(const HgCollect *c, uint32 number, HgMedium *out)
 {
 	if (c->kind == HG_ACC_MEDIUM)
 		*out = *(HgMedium *) hg_collect_acc(c, number);
+	else if (c->kind == HG_ACC_COMPACT)
+	{
+		const HgCompact *a = hg_collect_acc(c, number);
+
+		out->sum = hg_packed_sum(a->packed);
+		out->least = a->least;
+		out->greatest = a->greatest;
+		out->count = hg_packed_count(a->packed);
+	}
 	else
 	{
 		const HgNarrow *a = hg_collect_acc(c, number);
@@ -45,6 +57,18 @@ read_medium(const HgCollect *c, uint32 number, HgMedium *out)
 		out->greatest = hg_extreme_medium(a->greatest);
 		out->count = a->count;
 	}
+}
+
+/*
+ * hg_narrow_from makes a NARROW accumulator of a COMPACT one.
+ */
+void
+hg_narrow_from(const HgCompact *from, HgNarrow *out)
+{
+	out->sum = hg_packed_sum(from->packed);
+	out->least = from->least;
+	out->greatest = from->greatest;
+	out->count = hg_packed_count(from->packed);
 }
 
 /*
@@ -82,8 +106,7 @@ hg_collect_raise(HgCollect *c, HgAccKind kind)
 {
 	HgCollect	old = *c;
 
-	Assert(c->kind == HG_ACC_NARROW || c->kind == HG_ACC_MEDIUM ||
-		   c->kind == HG_ACC_WIDE);
+	Assert(c->kind >= HG_ACC_COMPACT && c->kind <= HG_ACC_WIDE);
 	if (kind <= c->kind)
 		return;
 
@@ -97,6 +120,11 @@ hg_collect_raise(HgCollect *c, HgAccKind kind)
 			CHECK_FOR_INTERRUPTS();
 		if (hg_collect_facts(&old, i) == 0)
 			continue;
+		if (kind == HG_ACC_NARROW)
+		{
+			hg_narrow_from(hg_collect_acc(&old, i), hg_collect_acc(c, i));
+			continue;
+		}
 		read_medium(&old, i, &medium);
 		if (kind == HG_ACC_MEDIUM)
 			*(HgMedium *) hg_collect_acc(c, i) = medium;
@@ -191,6 +219,7 @@ static void
 multiply(HgCollect *c, hg_int128 factor)
 {
 	CHECK_FOR_INTERRUPTS();
+	hg_collect_raise(c, HG_ACC_NARROW);
 	if (c->kind == HG_ACC_NARROW && !fits_scaled(c, factor))
 		hg_collect_raise(c, HG_ACC_MEDIUM);
 	if (c->kind == HG_ACC_MEDIUM && !fits_scaled(c, factor))

@@ -99,7 +99,7 @@ read_head(WireReader *reader, HgWireHead *head)
 {
 	memcpy(head, read_bytes(reader, sizeof(HgWireHead)), sizeof(HgWireHead));
 	if (head->magic != HG_WIRE_MAGIC ||
-		(unsigned) head->kind > HG_ACC_REAL ||
+		(unsigned) head->kind > HG_ACC_REAL || head->kind == HG_ACC_COMPACT ||
 		head->scale < 0 ||
 		(head->has_high && head->kind != HG_ACC_NARROW) ||
 		(head->args.value == HG_VALUE_COUNT) != (head->kind == HG_ACC_COUNT) ||
@@ -264,6 +264,7 @@ put_block(WireAccs *accs, const HgWireHead *head, uint32 from,
 	switch (kind)
 	{
 		case HG_ACC_COUNT:
+		case HG_ACC_COMPACT:
 			break;
 		case HG_ACC_NARROW:
 			if (head->has_high)

@@ -72,11 +72,12 @@ merge_any(HgCollect *c, const HgCollect *from, uint32 first, uint32 last,
 	}
 }
 
-/* Adding plain accumulators, by jobs that have parts of the range. */
+/* Adding accumulators that are all there is, by jobs that have parts of the
+ * range. */
 typedef struct MergePlain
 {
-	HgNarrow   *to;
-	const HgNarrow *from;
+	const HgCollect *from;
+	HgCollect  *to;
 	int64		shift;			/* from a number there to one here */
 	uint32		first;
 	uint32		last;
@@ -97,55 +98,86 @@ job_last(const MergePlain *m, uint32 first)
 }
 
 /*
- * merge_job does a part.  It ends early at a sum that leaves 64 bits.
+ * add_compact adds COMPACT accumulators from i to last.  Returns where it had
+ * to end; *made counts those that had no facts.
+ */
+static uint32
+add_compact(const MergePlain *m, uint32 i, uint32 last, uint32 *made)
+{
+	const HgCompact *from = (const HgCompact *) m->from->acc;
+	HgCompact  *to = (HgCompact *) m->to->acc;
+
+	for (; i <= last; i++)
+	{
+		HgCompact  *a = &to[i + m->shift];
+
+		if (from[i].packed == 0)
+			continue;
+		*made += a->packed == 0;
+		if (unlikely(!hg_compact_add(a, &from[i])))
+			break;
+	}
+	return i;
+}
+
+/*
+ * add_narrow does so for NARROW ones.
+ */
+static uint32
+add_narrow(const MergePlain *m, uint32 i, uint32 last, uint32 *made)
+{
+	const HgNarrow *from = (const HgNarrow *) m->from->acc;
+	HgNarrow   *to = (HgNarrow *) m->to->acc;
+
+	for (; i <= last; i++)
+	{
+		HgNarrow   *a = &to[i + m->shift];
+		int64		sum;
+
+		if (from[i].count == 0)
+			continue;
+		if (a->count == 0)
+		{
+			(*made)++;
+			*a = from[i];
+			continue;
+		}
+		if (unlikely(__builtin_add_overflow(a->sum, from[i].sum, &sum)))
+			break;
+		a->sum = sum;
+		a->count += from[i].count;
+		a->least = Min(a->least, from[i].least);
+		a->greatest = Max(a->greatest, from[i].greatest);
+	}
+	return i;
+}
+
+/*
+ * merge_job does a part.  It ends early at a sum that does not fit.
  */
 static void
 merge_job(void *arg, int job, const HgRunner *runner)
 {
 	const MergePlain *m = arg;
-	uint32		i = m->first + (uint32) job * JOB_SIZE;
-	uint32		last = job_last(m, i);
+	uint32		first = m->first + (uint32) job * JOB_SIZE;
+	uint32		last = job_last(m, first);
 	uint32		made = 0;
 
-	for (; i <= last; i++)
-	{
-		const HgNarrow *from = &m->from[i];
-		HgNarrow   *to = &m->to[i + m->shift];
-		int64		sum;
-
-		if (from->count == 0)
-			continue;
-		if (to->count == 0)
-		{
-			made++;
-			*to = *from;
-			continue;
-		}
-		if (unlikely(__builtin_add_overflow(to->sum, from->sum, &sum)))
-			break;
-		to->sum = sum;
-		to->count += from->count;
-		to->least = Min(to->least, from->least);
-		to->greatest = Max(to->greatest, from->greatest);
-	}
-	m->done[job].end = i;
+	m->done[job].end = m->from->kind == HG_ACC_COMPACT ?
+		add_compact(m, first, last, &made) : add_narrow(m, first, last, &made);
 	m->done[job].made = made;
 }
 
 /*
- * merge_plain adds 64-bit accumulators that are all there is.
+ * merge_plain adds accumulators that are all there is.
  */
 static void
 merge_plain(HgCollect *c, const HgCollect *from, uint32 first, uint32 last)
 {
 	int			njobs = (int) ((last - first) / JOB_SIZE + 1);
-	MergePlain	m;
+	MergePlain	m = {.from = from,.to = c,.first = first,.last = last};
 
-	m.to = (HgNarrow *) c->acc;
-	m.from = (const HgNarrow *) from->acc;
 	m.shift = (int64) ((uint64) from->base - (uint64) c->base);
-	m.first = first;
-	m.last = last;
 	m.done = palloc(njobs * sizeof(*m.done));
 	hg_run_jobs(merge_job, &m, njobs, c->from_workers);
 	for (int job = 0; job < njobs; job++)
@@ -172,8 +204,8 @@ hg_collect_merge_range(HgCollect *c, const HgCollect *from)
 
 	used_range(from, &first, &last);
 	covered = covers(c, (int64) (key_of_0 + first), (int64) (key_of_0 + last));
-	if (covered && c->kind == HG_ACC_NARROW && from->kind == HG_ACC_NARROW &&
-		from->high == NULL && from->flags == NULL)
+	if (covered && c->kind == from->kind && from->high == NULL && from->flags == NULL &&
+		(from->kind == HG_ACC_COMPACT || from->kind == HG_ACC_NARROW))
 		merge_plain(c, from, first, last);
 	else
 		merge_any(c, from, first, last, covered);

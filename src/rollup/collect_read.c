@@ -90,6 +90,7 @@ sum_of(const HgCollect *c, uint32 number, HgAmount *sum)
 		case HG_ACC_COUNT:
 			sum->fixed = hg_collect_facts(c, number);
 			break;
+		case HG_ACC_COMPACT:
 		case HG_ACC_NARROW:
 		case HG_ACC_MEDIUM:
 			sum->fixed = hg_collect_fixed_sum(c, number);
@@ -134,12 +135,18 @@ hg_collect_special(const HgCollect *c)
 /*
  * hg_collect_plain returns accumulators that are all there is to know.
  */
-const HgNarrow *
+HgPlain
 hg_collect_plain(const HgCollect *c)
 {
-	if (c->kind != HG_ACC_NARROW || c->high != NULL || c->flags != NULL)
-		return NULL;
-	return hg_collect_acc(c, 1);
+	HgPlain		plain = {0};
+
+	if (c->high != NULL || c->flags != NULL)
+		return plain;
+	if (c->kind == HG_ACC_COMPACT)
+		plain.compact = hg_collect_acc(c, 1);
+	else if (c->kind == HG_ACC_NARROW)
+		plain.narrow = hg_collect_acc(c, 1);
+	return plain;
 }
 
 /*
@@ -167,6 +174,10 @@ hg_collect_extremes(const HgCollect *c, uint32 i,
 		case HG_ACC_COUNT:
 			*least = HG_NO_MIN;
 			*greatest = HG_NO_MAX;
+			break;
+		case HG_ACC_COMPACT:
+			*least = ((const HgCompact *) acc)->least;
+			*greatest = ((const HgCompact *) acc)->greatest;
 			break;
 		case HG_ACC_NARROW:
 			*least = hg_extreme_medium(((const HgNarrow *) acc)->least);

@@ -245,7 +245,8 @@ hg_share_read(const char *data, Size len, AggState *aggstate, bool *local)
 		elog(ERROR, "shared memory of a partial rollup is not that of this query");
 	c = hg_collect_create(&message.args, CurrentMemoryContext);
 	hg_chunk_free(c, &c->acc_chunk);
-	c->kind = c->held = message.kind;
+	c->kind = message.kind;
+	c->held = hg_collect_values(message.kind);
 	c->stride = hg_acc_stride(message.kind);
 	c->scale = message.scale;
 	c->direct = true;

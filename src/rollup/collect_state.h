@@ -16,7 +16,7 @@
 
 /* ---- accumulators: zeroed when unused, count comes last in each ---- */
 
-/* HgNarrow: see collect.h; the carry is high[], times 2^64 */
+/* HgCompact, HgNarrow: see collect.h; the carry is high[], times 2^64 */
 
 typedef struct HgMedium
 {
@@ -25,6 +25,29 @@ typedef struct HgMedium
 	hg_int128	greatest;
 	int64		count;
 } HgMedium;
+
+/*
+ * hg_compact_add adds a COMPACT accumulator to another one; false, and nothing
+ * is changed: they do not fit together.
+ */
+static inline bool
+hg_compact_add(HgCompact *a, const HgCompact *from)
+{
+	int64		packed;
+
+	if (a->packed == 0)
+	{
+		*a = *from;
+		return true;
+	}
+	if (hg_packed_count(a->packed) + hg_packed_count(from->packed) >= HG_PACKED_ONE ||
+		__builtin_add_overflow(a->packed, from->packed, &packed))
+		return false;
+	a->packed = packed;
+	a->least = Min(a->least, from->least);
+	a->greatest = Max(a->greatest, from->greatest);
+	return true;
+}
 
 /* Numerics of the collector's own, NULL while the count is 0. */
 typedef struct HgWide
@@ -225,7 +248,18 @@ hg_collect_acc(const HgCollect *c, uint32 number)
 static inline int64
 hg_collect_facts(const HgCollect *c, uint32 number)
 {
-	return *(int64 *) (c->acc + (Size) (number + 1) * c->stride - sizeof(int64));
+	int64		last = *(int64 *) (c->acc + (Size) (number + 1) * c->stride - sizeof(int64));
+
+	return c->kind == HG_ACC_COMPACT ? hg_packed_count(last) : last;
+}
+
+/*
+ * hg_collect_values is the kind of values that accumulators take.
+ */
+static inline HgAccKind
+hg_collect_values(HgAccKind kind)
+{
+	return kind == HG_ACC_COMPACT ? HG_ACC_NARROW : kind;
 }
 
 /*
@@ -313,7 +347,8 @@ extern void hg_collect_merge_range(HgCollect *c, const HgCollect *from);
 
 /* Kind and scale of a collector without facts; hg_collect_reserve must follow. */
 extern void hg_collect_adopt(HgCollect *c, HgAccKind kind, int scale);
-/* The sum of a NARROW or MEDIUM accumulator. */
+extern void hg_narrow_from(const HgCompact *from, HgNarrow *out);
+/* The sum of a COMPACT, NARROW or MEDIUM accumulator. */
 extern hg_int128 hg_collect_fixed_sum(const HgCollect *c, uint32 number);
 extern void hg_collect_raise(HgCollect *c, HgAccKind kind);
 /* More decimal places; may make the collector MEDIUM or WIDE. */

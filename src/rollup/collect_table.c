@@ -57,6 +57,8 @@ hg_acc_stride(HgAccKind kind)
 	{
 		case HG_ACC_COUNT:
 			return sizeof(int64);
+		case HG_ACC_COMPACT:
+			return sizeof(HgCompact);
 		case HG_ACC_NARROW:
 			return sizeof(HgNarrow);
 		case HG_ACC_MEDIUM:

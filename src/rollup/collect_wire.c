@@ -135,6 +135,7 @@ write_accs(HgBuffer *buf, const WireRows *rows)
 	switch (c->kind)
 	{
 		case HG_ACC_COUNT:
+		case HG_ACC_COMPACT:
 			break;
 		case HG_ACC_NARROW:
 			if (c->high != NULL)
@@ -253,6 +254,9 @@ hg_collect_serialize(HgCollect *c, HgBuffer *buf)
 	WireRows	keyless = {.c = c, .first = 0, .n = 1};
 
 	hg_collect_flush(c);
+	/* Columns are narrow enough. */
+	if (c->kind == HG_ACC_COMPACT)
+		hg_collect_raise(c, HG_ACC_NARROW);
 	memset(&head, 0, sizeof(head));
 	head.magic = HG_WIRE_MAGIC;
 	head.args = c->args;

@@ -226,6 +226,8 @@ hg_column_write(HgBuffer *buf, const HgSource *source, const uint32_t *order,
 		case HG_SOURCE_UINT32:
 		case HG_SOURCE_INT32:
 		case HG_SOURCE_INT64:
+		case HG_SOURCE_PACKED_COUNT:
+		case HG_SOURCE_PACKED_SUM:
 		case HG_SOURCE_INT128:
 			hg_write_ints(buf, source, order, n);
 			break;

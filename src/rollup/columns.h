@@ -25,6 +25,25 @@ typedef enum HgColumnType
 
 /* ---- writing: values as they lie in somebody's arrays ---- */
 
+/*
+ * A sum of 40 bits and a count of 24 in one number.  Counts are below 2^24, so
+ * that to shift it right rounds down to the sum.
+ */
+#define HG_PACKED_SHIFT	24
+#define HG_PACKED_ONE	(INT64_C(1) << HG_PACKED_SHIFT)
+
+static inline int64_t
+hg_packed_sum(int64_t packed)
+{
+	return packed >> HG_PACKED_SHIFT;
+}
+
+static inline int64_t
+hg_packed_count(int64_t packed)
+{
+	return packed & (HG_PACKED_ONE - 1);
+}
+
 typedef enum HgSourceType
 {
 	HG_SOURCE_NONE,
@@ -32,6 +51,8 @@ typedef enum HgSourceType
 	HG_SOURCE_UINT32,
 	HG_SOURCE_INT32,
 	HG_SOURCE_INT64,
+	HG_SOURCE_PACKED_COUNT,
+	HG_SOURCE_PACKED_SUM,
 	HG_SOURCE_INT128,
 	HG_SOURCE_DOUBLE,
 	HG_SOURCE_BYTES				/* HgKey: bytes, len */

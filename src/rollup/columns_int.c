@@ -41,6 +41,10 @@ value_of(const HgSource *source, const uint32_t *order, uint32_t row)
 			return *(const int32_t *) address(source, pos);
 		case HG_SOURCE_INT64:
 			return *(const int64_t *) address(source, pos);
+		case HG_SOURCE_PACKED_COUNT:
+			return hg_packed_count(*(const int64_t *) address(source, pos));
+		case HG_SOURCE_PACKED_SUM:
+			return hg_packed_sum(*(const int64_t *) address(source, pos));
 		default:
 			return *(const hg_int128 *) address(source, pos);
 	}
@@ -66,25 +70,27 @@ ask_for(const HgSource *source, const uint32_t *order, uint32_t row,
 }
 
 /* Reads rows that need no index, one after the other; "size" is the stride. */
-#define LOAD_RUN(type, size) \
+#define LOAD_RUN(type, size, get) \
 	for (uint32_t i = 0; i < n; i++) \
-		to[i] = *(const type *) (base + (size) * i)
+		to[i] = get(*(const type *) (base + (size) * i))
 
 /* Reads rows at positions. */
-#define LOAD_AT(type) \
+#define LOAD_AT(type, get) \
 	for (uint32_t i = 0; i < n; i++) \
 		to[i] = at[i] == HG_NONE ? missing : \
-			*(const type *) (base + stride * at[i])
+			get(*(const type *) (base + stride * at[i]))
 
-#define LOAD(type) \
+#define LOAD(type, get) \
 	do { \
 		if (at) \
-			LOAD_AT(type); \
+			LOAD_AT(type, get); \
 		else if (stride == sizeof(type)) \
-			LOAD_RUN(type, sizeof(type)); \
+			LOAD_RUN(type, sizeof(type), get); \
 		else \
-			LOAD_RUN(type, stride); \
+			LOAD_RUN(type, stride, get); \
 	} while (0)
+
+#define AS_IS(x) (x)
 
 /*
  * load_long is "load" for integers of 128 bits.
@@ -131,16 +137,22 @@ load(const HgSource *source, size_t first, const uint32_t *at, uint32_t n,
 	switch (source->type)
 	{
 		case HG_SOURCE_UINT8:
-			LOAD(uint8_t);
+			LOAD(uint8_t, AS_IS);
 			break;
 		case HG_SOURCE_UINT32:
-			LOAD(uint32_t);
+			LOAD(uint32_t, AS_IS);
 			break;
 		case HG_SOURCE_INT32:
-			LOAD(int32_t);
+			LOAD(int32_t, AS_IS);
+			break;
+		case HG_SOURCE_PACKED_COUNT:
+			LOAD(int64_t, hg_packed_count);
+			break;
+		case HG_SOURCE_PACKED_SUM:
+			LOAD(int64_t, hg_packed_sum);
 			break;
 		default:
-			LOAD(int64_t);
+			LOAD(int64_t, AS_IS);
 			break;
 	}
 	return true;
@@ -172,7 +184,6 @@ widen_range(HgRange *range, const int64_t *values, uint32_t n)
 		memcpy(to + i * sizeof(type), &v, sizeof(type)); \
 	}
 
-#define AS_IS(x) (x)
 
 /*
  * narrow stores what values are above the least one.

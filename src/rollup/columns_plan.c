@@ -96,7 +96,7 @@ plan_together(HgPlan *plan, HgSource *sources, int n, const uint32_t *order,
 		HgSource   *source = &sources[i];
 
 		if (source->index == NULL || source->type == HG_SOURCE_NONE ||
-			source->type > HG_SOURCE_INT64)
+			source->type >= HG_SOURCE_INT128)
 			continue;
 		if (ints == NULL)
 		{

@@ -208,19 +208,19 @@ match_job(void *arg, int job, const HgRunner *runner)
 
 	for (uint32 i = first; i < end; i++)
 	{
-		const HgNarrow *acc = &f->plain[i];
+		const HgNarrow acc = hg_plain_read(&f->plain, i);
 		uint64		at = i + m->shift;
 
-		if (acc->count == 0)
+		if (acc.count == 0)
 			continue;
 		if (at >= m->span || m->by_key[at] == HG_NONE)
 		{
-			m->found[job].unmatched_count += acc->count;
-			m->found[job].unmatched += acc->sum;
+			m->found[job].unmatched_count += acc.count;
+			m->found[job].unmatched += acc.sum;
 			continue;
 		}
-		count += acc->count;
-		sum += acc->sum;
+		count += acc.count;
+		sum += acc.sum;
 		if (f->own.slot != NULL)
 		{
 			f->own.slot[m->by_key[at]] = i;
@@ -249,7 +249,7 @@ match_dense(HgFinish *f)
 	int64		first_node;
 	MatchDense	m = {.f = f};
 
-	if (f->plain == NULL || !f->q.view.plain ||
+	if (!hg_is_plain(&f->plain) || !f->q.view.plain ||
 		!hg_collect_dense(f->c, &first_fact))
 		return false;
 	m.by_key = nodes_by_key(f, &first_node, &m.span);

@@ -65,7 +65,7 @@ struct HgFinish
 
 	bool		beside;			/* workers have brought facts: a thread may help */
 	bool		special;		/* is there NaN, or any infinity? */
-	const HgNarrow *plain;		/* accumulators, if that is all there is */
+	HgPlain		plain;			/* accumulators, if that is all there is */
 	HgOwn		own;
 
 	/* by local node */

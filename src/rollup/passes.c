@@ -74,7 +74,7 @@ alloc_totals(HgFinish *f)
 
 	f->count.kind = HG_FIXED;
 	if (f->count.fixed == NULL)
-		f->count.fixed = hg_finish_alloc(f, n, sizeof(hg_int128), f->plain == NULL);
+		f->count.fixed = hg_finish_alloc(f, n, sizeof(hg_int128), !hg_is_plain(&f->plain));
 	if (f->head.value == HG_VALUE_REAL)
 	{
 		f->sum.kind = HG_REAL;
@@ -86,7 +86,7 @@ alloc_totals(HgFinish *f)
 		if (hg_finish_wide(f))
 			use_numerics(f, &f->sum, f->head.total_scale);
 		else if (f->sum.fixed == NULL)
-			f->sum.fixed = hg_finish_alloc(f, n, sizeof(hg_int128), f->plain == NULL);
+			f->sum.fixed = hg_finish_alloc(f, n, sizeof(hg_int128), !hg_is_plain(&f->plain));
 	}
 
 	/* Without shares everything here that counts facts has some. */
@@ -105,7 +105,7 @@ alloc_extremes(HgFinish *f)
 	if (f->head.value == HG_VALUE_COUNT)
 		return;
 	f->narrow = f->head.value == HG_VALUE_REAL ||
-		(hg_collect_kind(f->c) == HG_ACC_NARROW && !f->special);
+		(hg_collect_kind(f->c) <= HG_ACC_NARROW && !f->special);
 	if (hg_finish_wide(f))
 	{
 		f->least = hg_finish_alloc(f, n, sizeof(void *), true);
@@ -119,7 +119,7 @@ alloc_extremes(HgFinish *f)
 		f->least = hg_finish_alloc(f, n, size, false);
 		f->greatest = hg_finish_alloc(f, n, size, false);
 	}
-	for (uint32 i = 0; f->plain == NULL && i < n; i++)
+	for (uint32 i = 0; !hg_is_plain(&f->plain) && i < n; i++)
 	{
 		if (f->narrow)
 		{
@@ -145,7 +145,7 @@ alloc_own(HgFinish *f)
 
 	if (own->slot != NULL)
 		return;
-	if (f->plain != NULL)
+	if (hg_is_plain(&f->plain))
 	{
 		own->slot = hg_finish_alloc(f, n, sizeof(uint32), false);
 		memset(own->slot, 0xff, (Size) n * sizeof(uint32));
@@ -234,18 +234,18 @@ load_nodes(void *arg, int job, const HgRunner *runner)
 
 	for (uint32 i = first; i < end; i++)
 	{
-		const HgNarrow *acc;
+		HgNarrow	acc;
 
 		if (i + AHEAD < n && slots[i + AHEAD] != HG_NONE)
-			__builtin_prefetch(&f->plain[slots[i + AHEAD]]);
+			hg_plain_ask(&f->plain, slots[i + AHEAD]);
 		if (slots[i] == HG_NONE)
 		{
 			clear_cell(f, i);
 			continue;
 		}
-		acc = &f->plain[slots[i]];
-		f->count.fixed[i] = acc->count;
-		f->sum.fixed[i] = acc->sum;
+		acc = hg_plain_read(&f->plain, slots[i]);
+		f->count.fixed[i] = acc.count;
+		f->sum.fixed[i] = acc.sum;
 		if (scaled)
 		{
 			count_overflow |= __builtin_mul_overflow(f->count.fixed[i], load->count_factor,
@@ -253,8 +253,8 @@ load_nodes(void *arg, int job, const HgRunner *runner)
 			sum_overflow |= __builtin_mul_overflow(f->sum.fixed[i], load->sum_factor,
 												   &f->sum.fixed[i]);
 		}
-		((int64 *) f->least)[i] = acc->least;
-		((int64 *) f->greatest)[i] = acc->greatest;
+		((int64 *) f->least)[i] = acc.least;
+		((int64 *) f->greatest)[i] = acc.greatest;
 		if (f->flags != NULL)
 			f->flags[i] |= HG_AMOUNT_FACTS;
 	}
@@ -296,17 +296,17 @@ load_plain_shared(HgFinish *f)
 		clear_cell(f, i);
 	for (uint32 k = 0; k < f->nmatched; k++)
 	{
-		const HgNarrow *acc = &f->plain[f->slot[k]];
+		const HgNarrow acc = hg_plain_read(&f->plain, f->slot[k]);
 		uint32		local = hg_finish_local(f, f->member[k]);
 		int64	   *least = (int64 *) f->least + local;
 		int64	   *greatest = (int64 *) f->greatest + local;
 
 		if ((k & 0xffff) == 0)
 			CHECK_FOR_INTERRUPTS();
-		put_fixed(&f->count, local, acc->count, count_factor);
-		put_fixed(&f->sum, local, acc->sum, sum_factor);
-		*least = Min(*least, acc->least);
-		*greatest = Max(*greatest, acc->greatest);
+		put_fixed(&f->count, local, acc.count, count_factor);
+		put_fixed(&f->sum, local, acc.sum, sum_factor);
+		*least = Min(*least, acc.least);
+		*greatest = Max(*greatest, acc.greatest);
 		if (f->flags != NULL)
 			f->flags[local] |= HG_AMOUNT_FACTS;
 	}
@@ -621,7 +621,7 @@ hg_finish_roll_up(HgFinish *f)
 	alloc_totals(f);
 	alloc_extremes(f);
 	alloc_own(f);
-	if (f->plain == NULL)
+	if (!hg_is_plain(&f->plain))
 		load_any(f);
 	else if (f->dag->member_local == NULL)
 		load_plain(f);

@@ -112,12 +112,28 @@ extremes_source(HgFinish *f, void *extremes)
 }
 
 /*
- * plain_source makes a column of a part of the accumulators.
+ * plain_columns makes the columns of own values of parts of the accumulators.
  */
-static HgSource
-plain_source(HgFinish *f, const int64 *part)
+static void
+plain_columns(HgFinish *f, HgSource *columns)
 {
-	return source(HG_SOURCE_INT64, part, sizeof(HgNarrow), f->own.slot);
+	const uint32 *slot = f->own.slot;
+	const HgCompact *compact = f->plain.compact;
+	const HgNarrow *narrow = f->plain.narrow;
+	Size		size = compact ? sizeof(HgCompact) : sizeof(HgNarrow);
+
+	if (compact != NULL)
+	{
+		columns[HG_COL_OWN_COUNT] = source(HG_SOURCE_PACKED_COUNT, &compact->packed, size, slot);
+		columns[HG_COL_OWN] = source(HG_SOURCE_PACKED_SUM, &compact->packed, size, slot);
+		columns[HG_COL_OWN_MIN] = source(HG_SOURCE_INT32, &compact->least, size, slot);
+		columns[HG_COL_OWN_MAX] = source(HG_SOURCE_INT32, &compact->greatest, size, slot);
+		return;
+	}
+	columns[HG_COL_OWN_COUNT] = source(HG_SOURCE_INT64, &narrow->count, size, slot);
+	columns[HG_COL_OWN] = source(HG_SOURCE_INT64, &narrow->sum, size, slot);
+	columns[HG_COL_OWN_MIN] = source(HG_SOURCE_INT64, &narrow->least, size, slot);
+	columns[HG_COL_OWN_MAX] = source(HG_SOURCE_INT64, &narrow->greatest, size, slot);
 }
 
 /*
@@ -154,12 +170,9 @@ own_columns(HgFinish *f, HgSource *columns)
 {
 	const HgOwn *own = &f->own;
 
-	if (f->plain != NULL)
+	if (hg_is_plain(&f->plain))
 	{
-		columns[HG_COL_OWN_COUNT] = plain_source(f, &f->plain->count);
-		columns[HG_COL_OWN] = plain_source(f, &f->plain->sum);
-		columns[HG_COL_OWN_MIN] = plain_source(f, &f->plain->least);
-		columns[HG_COL_OWN_MAX] = plain_source(f, &f->plain->greatest);
+		plain_columns(f, columns);
 		return;
 	}
 	columns[HG_COL_OWN_COUNT] = source(HG_SOURCE_INT64, own->count, sizeof(int64), NULL);

@@ -195,6 +195,59 @@ SQL
 	is($s->query("SELECT * FROM disagree('nodeu', 'md5(k::text)::uuid', 'v8', 't')"), '', "keys: $name, as uuid");
 }
 
+#
+# Values that fit 32 bits are added in few bytes, until a value, a sum or a
+# count does not.
+#
+my %small = (
+	'small' => 'hashint8(i) % 1000',
+	'down to the least of 32 bits' => '-2147483648 + i % 2',
+	'leaving 32 bits late' => 'CASE WHEN i = 19000 THEN 2147483648 ELSE i % 3 END',
+	'leaving 32 bits late, below' => 'CASE WHEN i = 19000 THEN -2147483649 ELSE i % 3 END',
+	'with sums that leave 40 bits' => '2147483647 - i % 3',
+	'with sums that leave 40 bits, below' => '-2147483648 + i % 3',
+	'of which one accumulator has too much' => 'CASE WHEN i % 3 = 0 THEN 2147483647 ELSE -(i % 7) END',
+);
+foreach my $name (sort keys %small)
+{
+	foreach my $key ('three', 'dense, ascending', 'dense, any order', 'sparse')
+	{
+		my $workers = pick(0, 2);
+
+		$s->query(<<"SQL");
+TRUNCATE fact8, node8;
+ALTER TABLE fact8 SET (parallel_workers = $workers);
+SET max_parallel_workers_per_gather = $workers;
+INSERT INTO fact8 SELECT CASE WHEN i % 101 > 0 THEN $keys{$key} END, $small{$name}, ($small{$name})::numeric / 100, 0 FROM generate_series(1::bigint, $rows) i;
+INSERT INTO node8 SELECT NULL, k FROM (SELECT DISTINCT k FROM fact8 WHERE k IS NOT NULL) x;
+ANALYZE;
+SQL
+		is($s->query("SELECT * FROM disagree('node8', 'k', '$_', 't')"), '', "keys: $key; values: $name; $workers workers")
+		  foreach 'v8', 'n';
+	}
+}
+
+# More facts of a node than 24 bits can count, and in workers with fewer each
+SKIP:
+{
+	skip 'long: make test-faults', 2 if !$ENV{HIERARCHY_LONG};
+	$s->query(<<'SQL');
+SET max_parallel_workers_per_gather = 3;
+TRUNCATE node8;
+INSERT INTO node8 VALUES (NULL, 1);
+CREATE UNLOGGED TABLE many (k int, v int) WITH (parallel_workers = 3);
+INSERT INTO many SELECT 1, i % 3 - 1 FROM generate_series(1, 8388700) i;
+CREATE VIEW twice AS TABLE many UNION ALL TABLE many;
+ANALYZE many;
+SQL
+	foreach my $workers (0, 3)
+	{
+		$s->query("SET max_parallel_workers_per_gather = $workers");
+		is($s->query("SELECT own_count, own, own_min, own_max FROM (SELECT rollup('node8', k, v) AS r FROM twice) x, each_stats(r)"),
+			$s->query('SELECT count(*), sum(v), min(v), max(v) FROM twice'), "more facts than 24 bits can count, $workers workers");
+	}
+}
+
 is(server_died($node), '', 'no process crashed');
 $node->stop;
 done_testing();
