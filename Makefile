@@ -212,7 +212,7 @@ ISOLATION_OPTS = --inputdir=$(srcdir)/test --outputdir=. \
 TAP_TESTS = 1
 PROVE_TESTS = test/t/*.pl
 # Started before the others, for all to end at the same time
-SLOW_TESTS = test/t/001_oracle.pl test/t/003_badinput.pl test/t/014_directory_hospitals.pl \
+SLOW_TESTS = test/t/045_threads.pl test/t/001_oracle.pl test/t/003_badinput.pl test/t/014_directory_hospitals.pl \
 	test/t/020_rollup_parallel.pl test/t/025_client_load.pl test/t/008_rollup_faults.pl \
 	test/t/013_rollup_properties.pl test/t/002_realdata.pl test/t/007_rollup_data.pl \
 	test/t/024_match_hospitals.pl test/t/023_load.pl test/t/017_directory_dump.pl \

@@ -175,13 +175,13 @@ is_server() {
 # stop_servers DIR: those whose data is below it.  They run in process groups of
 # their own; their pid files tell.
 stop_servers() {
-    local pidfile pid data
+    local pidfile pid cluster
     find "$1" -name postmaster.pid 2>/dev/null | while IFS= read -r pidfile; do
-        data=$(cd "$(dirname "$pidfile")" && pwd -P)
+        cluster=$(cd "$(dirname "$pidfile")" && pwd -P)
         pid=$(head -n 1 "$pidfile" 2>/dev/null)
-        is_server "$pid" "$data" || continue
-        as_user_now "$("$PG_CONFIG" --bindir)/pg_ctl" stop -D "$data" -m immediate -t 20 >/dev/null 2>&1 ||
-            ! is_server "$pid" "$data" || as_user_now kill -KILL "$pid" 2>/dev/null
+        is_server "$pid" "$cluster" || continue
+        as_user_now "$("$PG_CONFIG" --bindir)/pg_ctl" stop -D "$cluster" -m immediate -t 20 >/dev/null 2>&1 ||
+            ! is_server "$pid" "$cluster" || as_user_now kill -KILL "$pid" 2>/dev/null
     done
 }
 

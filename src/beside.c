@@ -37,6 +37,9 @@
 #include "beside.h"
 #include "storage/ipc.h"
 
+/* Jobs keep some thousands of values at a time in local variables. */
+#define STACK_SIZE	((size_t) 1024 * 1024)
+
 /* The backend's own thread, while there is another one. */
 static bool threads = false;
 #ifndef WIN32
@@ -91,16 +94,22 @@ be_beside(void *arg)
 static void
 start(Run *run)
 {
+	pthread_attr_t attr;
 	sigset_t	all;
 	sigset_t	old;
 
-	sigfillset(&all);
-	if (pthread_sigmask(SIG_SETMASK, &all, &old) != 0)
+	if (pthread_attr_init(&attr) != 0)
 		return;
-	backend = pthread_self();
-	threads = true;
-	run->started = pthread_create(&run->thread, NULL, be_beside, run) == 0;
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	sigfillset(&all);
+	if (pthread_attr_setstacksize(&attr, STACK_SIZE) == 0 &&
+		pthread_sigmask(SIG_SETMASK, &all, &old) == 0)
+	{
+		backend = pthread_self();
+		threads = true;
+		run->started = pthread_create(&run->thread, &attr, be_beside, run) == 0;
+		pthread_sigmask(SIG_SETMASK, &old, NULL);
+	}
+	pthread_attr_destroy(&attr);
 }
 
 /*

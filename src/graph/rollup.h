@@ -20,6 +20,8 @@
 #ifndef HG_ROLLUP_H
 #define HG_ROLLUP_H
 
+#include <math.h>
+
 #include "graph/graph.h"
 
 /* Memory of the host need not be aligned for more than eight bytes. */
@@ -134,6 +136,13 @@ hg_real_add(HgReal *a, double b)
 
 	a->rest += (a->sum - (sum - shifted)) + (b - shifted);
 	a->sum = sum;
+}
+
+/* Neither has overflowed. */
+static inline bool
+hg_real_finite(const HgReal *a)
+{
+	return isfinite(a->sum) && isfinite(a->rest);
 }
 
 /*

@@ -557,7 +557,9 @@ hgraph_rollup_combine(PG_FUNCTION_ARGS)
 			args = *hg_collect_args(other);
 		c = hg_collect_create(&args, aggcontext);
 	}
-	c->from_workers |= partial != NULL && !IsParallelWorker();
+	if (partial != NULL && !IsParallelWorker())
+		c->from_workers |= other != NULL ||
+			hg_collect_wire_from_worker(partial->data, partial->len);
 	if (other == NULL)
 		hg_collect_merge_bytes(c, partial->data, partial->len);
 	else

@@ -489,6 +489,19 @@ hg_collect_wire_args(const char *data, Size len, HgCollectArgs *args)
 }
 
 /*
+ * hg_collect_wire_from_worker tells whether a worker wrote some bytes.
+ */
+bool
+hg_collect_wire_from_worker(const char *data, Size len)
+{
+	WireReader	reader = {(const unsigned char *) data, (const unsigned char *) data + len};
+	HgWireHead	head;
+
+	read_head(&reader, &head);
+	return head.from_worker;
+}
+
+/*
  * hg_collect_merge_bytes adds what hg_collect_serialize wrote.
  */
 void

@@ -356,6 +356,8 @@ extern void hg_collect_rescale(HgCollect *c, int scale);
 
 /* ---- collect_wire.c ---- */
 
+/* Did a worker write these bytes? */
+extern bool hg_collect_wire_from_worker(const char *data, Size len);
 /* What the collector behind these bytes was called with. */
 extern void hg_collect_wire_args(const char *data, Size len,
 								 HgCollectArgs *args);

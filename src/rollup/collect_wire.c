@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "access/parallel.h"
 #include "miscadmin.h"
 #include "rollup/collect_state.h"
 #include "rollup/collect_wire.h"
@@ -262,6 +263,7 @@ hg_collect_serialize(HgCollect *c, HgBuffer *buf)
 	head.args = c->args;
 	head.kind = c->kind;
 	head.scale = c->scale;
+	head.from_worker = IsParallelWorker();
 	head.has_high = c->high != NULL;
 	head.has_flags = c->flags != NULL;
 	head.has_keyless = hg_collect_facts(c, 0) != 0;

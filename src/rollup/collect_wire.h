@@ -32,6 +32,7 @@ typedef struct HgWireHead
 	bool		has_flags;
 	bool		has_keyless;
 	bool		dense;			/* keys are base, base + 1 ... */
+	bool		from_worker;	/* not the leader's own part */
 	uint32		n;				/* accumulators but that without a key */
 	int64		base;
 } HgWireHead;

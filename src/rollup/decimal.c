@@ -306,7 +306,7 @@ hg_amount_add(HgAmount *a, const HgAmount *b, HgValueKind value, int scale)
 	{
 		hg_real_add(&a->real, b->real.sum);
 		a->real.rest += b->real.rest;
-		if (unlikely(!isfinite(a->real.sum)))
+		if (unlikely(!hg_real_finite(&a->real)))
 			float_overflow_error();
 		return;
 	}

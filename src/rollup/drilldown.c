@@ -65,7 +65,6 @@ typedef struct Child
 {
 	uint32		node;
 	double		share;
-	bool		primary;
 } Child;
 
 /*
@@ -77,47 +76,6 @@ compare_children(const void *a, const void *b, void *arg)
 	CHECK_FOR_INTERRUPTS();
 	return hg_key_compare(arg, ((const Child *) a)->node,
 						  ((const Child *) b)->node);
-}
-
-/*
- * compare_nodes orders children by their numbers.
- */
-static int
-compare_nodes(const void *a, const void *b)
-{
-	uint32		na = ((const Child *) a)->node;
-	uint32		nb = ((const Child *) b)->node;
-
-	return (na > nb) - (na < nb);
-}
-
-/*
- * find_primary marks the children that stand under the node by a primary
- * edge.
- */
-static void
-find_primary(HgView *view, uint32 node, Child *children, uint32 n)
-{
-	HgEdges		it;
-
-	qsort(children, n, sizeof(Child), compare_nodes);
-	hg_edges_begin(&it, view, node, HG_DOWN);
-	while (hg_edges_next(&it))
-	{
-		HgEntry		entry;
-
-		CHECK_FOR_INTERRUPTS();
-		hg_graph_entry(view->g, it.entry, &entry);
-		if (entry.flags & HG_ENTRY_PRIMARY)
-		{
-			Child		key = {.node = it.node};
-			Child	   *child = bsearch(&key, children, n, sizeof(Child),
-										compare_nodes);
-
-			if (child != NULL)
-				child->primary = true;
-		}
-	}
 }
 
 /*
@@ -142,8 +100,6 @@ list_children(HgQuery *q, uint32 node, Drilldown *d)
 		children[i].share = down[i].stated ? down[i].weight : 0;
 	}
 	pfree(down);
-	if (d->mode == HG_PRIMARY)
-		find_primary(view, node, children, n);
 
 	hg_key_out_init(&out, q, d->type, CurrentMemoryContext);
 	qsort_arg(children, n, sizeof(Child), compare_children, &out);
@@ -154,13 +110,9 @@ list_children(HgQuery *q, uint32 node, Drilldown *d)
 	d->child_count = palloc_extended(Max((Size) n, 1) * sizeof(Datum), MCXT_ALLOC_HUGE);
 	for (uint32 i = 0; i < n; i++)
 	{
-		double		part = 1;
+		double		part = d->mode == HG_WEIGHTED ? children[i].share : 1;
 
 		CHECK_FOR_INTERRUPTS();
-		if (d->mode == HG_WEIGHTED)
-			part = children[i].share;
-		else if (d->mode == HG_PRIMARY)
-			part = children[i].primary ? 1 : 0;
 		d->child[i] = hg_key_datum(&out, children[i].node);
 		if (d->type == UUIDOID)
 			d->child[i] = PointerGetDatum(memcpy(palloc(UUID_LEN),

@@ -224,6 +224,7 @@ hg_facts_open_graph(const HgFacts *f, HgQuery *q)
 	HgFilterArgs filter = {.as_of_null = f->as_of_null, .as_of = f->as_of};
 	HgMode		mode = f->mode_null ? HG_DISTINCT : hg_mode_parse(DatumGetTextPP(f->mode));
 
+	filter.primary_only = mode == HG_PRIMARY;
 	hg_query_open(q, f->graph, &filter);
 	hg_mode_check(q, mode);
 	return mode;

@@ -243,7 +243,7 @@ match_dense(HgFinish *f)
 {
 	HgRollupHead *head = &f->head;
 	uint32		size = hg_collect_size(f->c);
-	int			njobs = (int) ((size + MATCH_SIZE - 1) / MATCH_SIZE);
+	int			njobs = (int) (size / MATCH_SIZE + 1);
 	HgAmount	unmatched = {0};
 	int64		first_fact;
 	int64		first_node;
@@ -256,7 +256,7 @@ match_dense(HgFinish *f)
 	if (m.by_key == NULL)
 		return false;
 	m.shift = (uint64) first_fact - (uint64) first_node;
-	m.found = palloc0(Max(njobs, 1) * sizeof(*m.found));
+	m.found = palloc0(njobs * sizeof(*m.found));
 
 	f->own.slot = f->no_slot;
 	if (f->own.slot == NULL)
@@ -328,7 +328,8 @@ match(HgFinish *f)
 }
 
 /*
- * report_share raises the error for a share that makes no sense as a part.
+ * report_share raises the error for a share that makes no sense as a part, or
+ * that nothing can be calculated with.
  */
 static void
 report_share(HgFinish *f)
@@ -336,17 +337,20 @@ report_share(HgFinish *f)
 	const HgLayout *layout = f->q.layout;
 	HgKey		parent = hg_graph_key(f->q.view.g, f->dag->bad_parent);
 	HgKey		child = hg_graph_key(f->q.view.g, f->dag->bad_child);
+	char	   *share = float8out_internal(f->dag->bad_weight);
+	char	   *graph = get_rel_name(layout->index_oid);
 
 	ereport(ERROR,
 			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-			 errmsg("share %s in graph \"%s\" is outside 0 to 1",
-					float8out_internal(f->dag->bad_weight),
-					get_rel_name(layout->index_oid)),
+			 layout->any_weight ?
+			 errmsg("share %s in graph \"%s\" is outside %g to %g",
+					share, graph, -HG_MAX_WEIGHT, HG_MAX_WEIGHT) :
+			 errmsg("share %s in graph \"%s\" is outside 0 to 1", share, graph),
 			 errdetail("It is the share of %s in %s.",
 					   hg_key_text(layout, &parent), hg_key_text(layout, &child)),
 			 f->dag->unusable ? errhint("Correct it.") :
 			 errhint("Shares are parts of 1. If others are meant, ALTER INDEX %s SET (any_weight = on).",
-					 quote_identifier(get_rel_name(layout->index_oid)))));
+					 quote_identifier(graph))));
 }
 
 /*

@@ -279,7 +279,7 @@ load_plain(HgFinish *f)
 	load.f = f;
 	load.sum_factor = power_of_ten(f->head.total_scale - f->head.own_scale);
 	load.count_factor = power_of_ten(f->head.count_scale);
-	hg_run_jobs(load_nodes, &load, (int) ((f->dag->n + LOAD_NODES - 1) / LOAD_NODES),
+	hg_run_jobs(load_nodes, &load, (int) (f->dag->n / LOAD_NODES + 1),
 				f->beside);
 }
 

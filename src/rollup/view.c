@@ -28,6 +28,7 @@
 #include "utils/datetime.h"
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
+#include "utils/varlena.h"
 
 /* Positions of the arguments of create_rollup_view. */
 enum
@@ -250,18 +251,24 @@ try_rollup(const HgRollupViewSpec *spec)
 static RangeVar *
 parse_name(const char *name)
 {
-	List	   *parts = hg_parse_qualified_name(name);
+	List	   *parts;
 	ListCell   *lc;
 
+	if (!SplitIdentifierString(pstrdup(name), '.', &parts) || parts == NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_NAME),
+				 errmsg("invalid name of a view: %s", name),
+				 errhint("Double-quote what is no plain identifier, for instance '%s'.",
+						 quote_identifier(name[0] ? name : "Sales by Region"))));
 	foreach(lc, parts)
 	{
-		if (strVal(lfirst(lc))[0] == '\0')
+		if (((char *) lfirst(lc))[0] == '\0')
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_NAME),
-					 errmsg("invalid name syntax"),
-					 errdetail("A part of the view's name is empty.")));
+					 errmsg("invalid name of a view: %s", name),
+					 errdetail("A part of it is empty.")));
 	}
-	return makeRangeVarFromNameList(parts);
+	return makeRangeVarFromNameList(hg_parse_qualified_name(name));
 }
 
 /*

@@ -33,7 +33,7 @@ check_keys(const HgRollupView *view)
 			CHECK_FOR_INTERRUPTS();
 		if (type == INT4OID && (key.num < PG_INT32_MIN || key.num > PG_INT32_MAX))
 			return "A key is out of range.";
-		if (type == INT8OID &&
+		if ((type == INT4OID || type == INT8OID) &&
 			hg_column_int(&view->columns[HG_COL_KEY], i) != key.num)
 			return "A key is out of range.";
 		if (type == UUIDOID && key.len != UUID_LEN)

@@ -342,7 +342,7 @@ merge_reals(Merge *m, HgRollupColumn col, HgRollupColumn rest)
 			hg_real_add(&sum[row], hg_column_real(&m->view[side].columns[col], at));
 			sum[row].rest += hg_column_real(&m->view[side].columns[rest], at);
 		}
-		if (unlikely(!isfinite(sum[row].sum)))
+		if (unlikely(!hg_real_finite(&sum[row])))
 			float_overflow_error();
 	}
 	return sum;

@@ -136,7 +136,8 @@ find_row(const HgRollupView *view, Oid type, Datum node)
 		key.len = UUID_LEN;
 	}
 	else
-		key.num = DatumGetInt64(node);
+		key.num = type == INT2OID ? DatumGetInt16(node) :
+			type == INT4OID ? DatumGetInt32(node) : DatumGetInt64(node);
 	return hg_hrollup_find(view, &key);
 }
 

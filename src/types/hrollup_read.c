@@ -202,7 +202,7 @@ hg_hrollup_check_type(const HgRollupHead *head, Oid type)
 	const char *usual = is_int ? "bigint" : hg_key_type_name(head->key_type);
 
 	if (type == TEXTOID || type == head->key_type ||
-		(is_int && (type == INT8OID || type == INT4OID)))
+		(is_int && (type == INT8OID || type == INT4OID || type == INT2OID)))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_DATATYPE_MISMATCH),
@@ -228,15 +228,16 @@ hg_hrollup_key_datum(const HgRollupView *view, uint32 i, Oid type)
 
 	if (type == INT8OID)
 		return Int64GetDatum(key.num);
-	if (type == INT4OID)
+	if (type == INT4OID || type == INT2OID)
 	{
-		if (key.num < PG_INT32_MIN || key.num > PG_INT32_MAX)
+		if (type == INT4OID ? key.num != (int32) key.num : key.num != (int16) key.num)
 			ereport(ERROR,
 					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-					 errmsg("node " INT64_FORMAT " is out of range for type integer",
-							key.num),
+					 errmsg("node " INT64_FORMAT " is out of range for type %s",
+							key.num, format_type_be(type)),
 					 errhint("Use NULL::bigint as key_type.")));
-		return Int32GetDatum((int32) key.num);
+		return type == INT4OID ? Int32GetDatum((int32) key.num) :
+			Int16GetDatum((int16) key.num);
 	}
 	if (view->columns[HG_COL_KEY].type == HG_COLUMN_INT)
 		return PointerGetDatum(cstring_to_text_with_len(buf, pg_lltoa(key.num, buf)));

@@ -158,24 +158,25 @@ may_show(const HgLayout *layout, Relation heap, Relation index)
 /*
  * may_tell_row: did all of a new row come from the current user?  Not when it is
  * another version of one that was there, of which he may have named a column
- * only; a partition's may come from another one.
+ * only; when it may have been moved from another partition, which looks as if it
+ * was inserted; or when CREATE INDEX CONCURRENTLY adds a row of somebody else.
  */
 static bool
-may_tell_row(const HgLayout *layout, Relation heap, Relation index,
-			 const HgItem *item)
+may_tell_row(Relation heap, const HgItem *item)
 {
 	HeapTupleData tuple;
 	Buffer		buffer;
-	bool		updated;
+	bool		inserted;
 
-	if (heap->rd_rel->relispartition && !hg_auth_reads_keys(layout, index))
+	if (heap->rd_rel->relispartition)
 		return false;
 	ItemPointerSet(&tuple.t_self, item->tid_block, item->tid_off);
 	if (!heap_fetch(heap, SnapshotAny, &tuple, &buffer, false))
 		return false;
-	updated = (tuple.t_data->t_infomask & HEAP_UPDATED) != 0;
+	inserted = (tuple.t_data->t_infomask & HEAP_UPDATED) == 0 &&
+		TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmin(tuple.t_data));
 	ReleaseBuffer(buffer);
-	return !updated;
+	return inserted;
 }
 
 /*
@@ -188,7 +189,7 @@ report_cycle(const HgLayout *layout, Relation heap, Relation index,
 			 const HgCycle *cycle, const HgItem *item)
 {
 	bool		show = may_show(layout, heap, index);
-	bool		tell = item != NULL && !show && may_tell_row(layout, heap, index, item);
+	bool		tell = item != NULL && !show && may_tell_row(heap, item);
 
 	ereport(ERROR,
 			(errcode(ERRCODE_CHECK_VIOLATION),

@@ -191,13 +191,18 @@ SELECT t.mode, t.node, NULL, NULL, NULL
 FROM (SELECT DISTINCT mode, node FROM rnd_total) t
 WHERE (SELECT array_agg(node ORDER BY node) FROM drilldown('rnd_graph', t.node, 'rnd_fact', 'node', 'amount', t.mode,
             as_of => '2025-01-01'))
-    IS DISTINCT FROM (SELECT array_agg(node ORDER BY node) FROM children('rnd_graph', t.node, as_of => '2025-01-01'));
+    IS DISTINCT FROM (SELECT array_agg(node ORDER BY node) FROM children('rnd_graph', t.node, as_of => '2025-01-01', primary_only => t.mode = 'primary'));
 SQL
 	is($session->query(<<'SQL'), '', "what is handed on in round $round");
 SELECT t.node, t.total, t.own, d.part
 FROM rnd_total t, LATERAL (SELECT sum(share_of_total) AS part
     FROM drilldown('rnd_graph', t.node, 'rnd_fact', 'node', 'amount', 'weighted', as_of => '2025-01-01')) d
 WHERE t.mode = 'weighted' AND t.total <> 0 AND abs(t.total - t.own - coalesce(d.part, 0) * t.total) > 1e-6;
+SQL
+	is($session->query(<<'SQL'), '', "children counted in round $round");
+SELECT t.mode, t.node, d.node, d.child_count
+FROM rnd_total t, drilldown('rnd_graph', t.node, 'rnd_fact', 'node', 'amount', t.mode, as_of => '2025-01-01') d
+WHERE d.child_count <> (SELECT count(*) FROM children('rnd_graph', d.node, as_of => '2025-01-01', primary_only => t.mode = 'primary'));
 SQL
 	is($session->query(<<'SQL'), '', "view of round $round");
 WITH rnd_dim AS (

@@ -295,7 +295,7 @@ DECLARE
 		ELSE 'oracle.show(%2$s, 0)::text = trim_scale(%1$s)::text' END;
 BEGIN
 	RETURN QUERY EXECUTE oracle.wanted(fact, edge, key_order, mode, kind) || format($q$,
-	child AS (SELECT DISTINCT parent, child FROM r WHERE parent IS NOT NULL),
+	child AS (SELECT DISTINCT parent, child FROM r WHERE parent IS NOT NULL AND ('%6$s' <> 'primary' OR is_primary)),
 	part AS (
 		SELECT c.*, n.total AS node_total, n.total_size AS node_size,
 			(SELECT count(*) FROM child b WHERE b.parent = c.child) AS below,
