@@ -197,7 +197,7 @@ ORDER BY depth, node LIMIT 12;
 SELECT share_mode = 'split' AS must_add_up FROM hierarchy WHERE name = 'sales' \gset
 \echo '---- 3. Somebody new -------------------------------------------------------------------------'
 \echo
-\echo 'belongs to' :old_name 'and to' :new_name'.'
+\echo 'A new' :moved_type 'belongs to' :old_name 'and to' :new_name'.'
 \if :must_add_up
 \echo 'Shares must add up when the transaction ends, not sooner:'
 \endif

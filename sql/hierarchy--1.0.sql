@@ -1795,7 +1795,15 @@ CREATE FUNCTION @extschema@.is_duns(value text) RETURNS boolean
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'hgraph_is_duns';
 COMMENT ON FUNCTION @extschema@.is_duns(text) IS
-'is this a D-U-N-S number: nine digits?';
+'is this a D-U-N-S number: nine digits, not all of them 0?';
+
+CREATE FUNCTION @extschema@.normalise_identifier(scheme text, value text) RETURNS text
+LANGUAGE sql IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE
+RETURN CASE WHEN scheme OPERATOR(pg_catalog.=) 'DUNS'
+	THEN pg_catalog.regexp_replace(value, '^([0-9]{2})[- ]?([0-9]{3})[- ]?([0-9]{4})$', '\1\2\3')
+	ELSE value END;
+COMMENT ON FUNCTION @extschema@.normalise_identifier(text, text) IS
+'an identifier as it is kept: a D-U-N-S number without the hyphens or blanks that it is printed with';
 
 -- Labels of relationship types, as filters of traversals take them
 
@@ -1857,7 +1865,7 @@ COMMENT ON COLUMN @extschema@.identifier_scheme.description IS 'who issues it, w
 COMMENT ON COLUMN @extschema@.identifier_scheme.pattern IS 'regular expression that its values match as a whole; NULL: any';
 
 INSERT INTO @extschema@.identifier_scheme (scheme, description, pattern) VALUES
-('DUNS', 'D-U-N-S number, Dun & Bradstreet: nine digits', NULL),
+('DUNS', 'D-U-N-S number, Dun & Bradstreet: nine digits, not all of them 0', NULL),
 ('NPI', 'National Provider Identifier, United States: ten digits, the last a check digit', NULL),
 ('LEI', 'Legal Entity Identifier, ISO 17442: 20 characters, the last two check digits', NULL);
 
@@ -2258,6 +2266,23 @@ COMMENT ON FUNCTION @extschema@.protect_log(regclass) IS
 
 SELECT @extschema@.protect_log('@extschema@.change_log');
 
+-- An index on blocks costs nothing beside the rows, and transactions come nearly
+-- in the order of their numbers.  PostgreSQL has no such class for theirs.
+
+CREATE OPERATOR CLASS @extschema@.xid8_minmax_ops
+FOR TYPE pg_catalog.xid8 USING brin AS
+	OPERATOR 1 pg_catalog.<,
+	OPERATOR 2 pg_catalog.<=,
+	OPERATOR 3 pg_catalog.=,
+	OPERATOR 4 pg_catalog.>=,
+	OPERATOR 5 pg_catalog.>,
+	FUNCTION 1 pg_catalog.brin_minmax_opcinfo(internal),
+	FUNCTION 2 pg_catalog.brin_minmax_add_value(internal, internal, internal, internal),
+	FUNCTION 3 pg_catalog.brin_minmax_consistent(internal, internal, internal),
+	FUNCTION 4 pg_catalog.brin_minmax_union(internal, internal, internal);
+COMMENT ON OPERATOR CLASS @extschema@.xid8_minmax_ops USING brin IS 'blocks by the transactions that wrote to them';
+COMMENT ON OPERATOR FAMILY @extschema@.xid8_minmax_ops USING brin IS 'blocks by the transactions that wrote to them';
+
 CREATE FUNCTION @extschema@.add_change_log_partition(at timestamptz) RETURNS regclass
 LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -2290,7 +2315,9 @@ BEGIN
 	bounds := format('FOR VALUES FROM (%L) TO (%L)', lower, upper);
 	SELECT relowner INTO owner FROM pg_class WHERE oid = '@extschema@.change_log'::regclass;
 	BEGIN
-		EXECUTE format('CREATE TABLE %s (LIKE @extschema@.change_log INCLUDING ALL)', partition);
+		-- the index on blocks knows those that a vacuum has seen
+		EXECUTE format('CREATE TABLE %s (LIKE @extschema@.change_log INCLUDING ALL) '
+			'WITH (autovacuum_vacuum_insert_scale_factor = 0.02)', partition);
 		EXECUTE format('ALTER TABLE %s OWNER TO %s', partition, owner);
 		EXECUTE format('ALTER TABLE @extschema@.change_log ATTACH PARTITION %s %s', partition, bounds);
 	EXCEPTION WHEN object_in_use OR invalid_object_definition THEN
@@ -2309,7 +2336,8 @@ BEGIN
 	EXECUTE format('CREATE INDEX %I ON %s ((old_row -> ''parent_id'')) WHERE operation = ''UPDATE'' '
 		'AND table_name = ''relationship'' AND old_row -> ''parent_id'' <> new_row -> ''parent_id''',
 		name || '_left_idx', partition);
-	EXECUTE format('CREATE INDEX %I ON %s USING brin (changed_at)', name || '_changed_at_idx', partition);
+	EXECUTE format('CREATE INDEX %I ON %s USING brin (changed_at, txid @extschema@.xid8_minmax_ops)',
+		name || '_changed_at_idx', partition);
 	PERFORM @extschema@.protect_log(partition::regclass);
 	RETURN partition::regclass;
 END
@@ -2318,10 +2346,16 @@ COMMENT ON FUNCTION @extschema@.add_change_log_partition(timestamptz) IS
 'internal: makes the partition of change_log for the month of a time, if there is none';
 
 CREATE FUNCTION @extschema@.prepare_change_log(months integer DEFAULT 3) RETURNS void
-LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
+LANGUAGE plpgsql VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+	-- each month takes some ten locks until the transaction ends
+	IF months IS NULL OR months < 0 OR months > 60 THEN
+		RAISE invalid_parameter_value USING
+			MESSAGE = format('%s is not a number of months to come', coalesce(months::text, 'NULL')),
+			HINT = 'From 0 (this month only) to 60. Partitions that are missing are made when they are needed.';
+	END IF;
 	FOR n IN 0 .. months LOOP
 		PERFORM @extschema@.add_change_log_partition(
 			(date_trunc('month', clock_timestamp() AT TIME ZONE 'UTC') + make_interval(months => n)) AT TIME ZONE 'UTC');
@@ -2567,6 +2601,11 @@ DECLARE
 	partition text := format('relationship_%s', id);
 	maker text;
 BEGIN
+	IF id IS NULL OR title IS NULL THEN
+		RAISE null_value_not_allowed USING
+			MESSAGE = format('a hierarchy without %s has no partition', CASE WHEN id IS NULL THEN 'number' ELSE 'name' END),
+			HINT = 'Make hierarchies with create_hierarchy().';
+	END IF;
 	EXECUTE format('CREATE TABLE @extschema@.%I (LIKE @extschema@.relationship INCLUDING ALL, '
 		'CONSTRAINT %I CHECK (hierarchy_id = %s), CONSTRAINT %I PRIMARY KEY (child_id, parent_id, valid))',
 		partition, partition || '_hierarchy_id_check', id, partition || '_pkey');
@@ -2800,7 +2839,8 @@ BEGIN
 	SELECT x.* INTO t FROM hierarchy_templates() x WHERE x.template = create_hierarchy_from_template.template;
 	IF NOT FOUND THEN
 		RAISE undefined_object USING
-			MESSAGE = format('template "%s" does not exist', create_hierarchy_from_template.template),
+			MESSAGE = CASE WHEN create_hierarchy_from_template.template IS NULL THEN 'template must not be NULL'
+				ELSE format('template "%s" does not exist', create_hierarchy_from_template.template) END,
 			HINT = format('Templates: %s.', (SELECT string_agg(x.template, ', ' ORDER BY x.template) FROM hierarchy_templates() x));
 	END IF;
 	RETURN create_hierarchy(coalesce(create_hierarchy_from_template.name, t.template), t.description, t.share_mode, t.max_parents,
@@ -2904,7 +2944,7 @@ DECLARE
 	types text;
 BEGIN
 	SELECT i.entity_id INTO id FROM identifier i
-	WHERE i.scheme = scheme_or_type AND i.value = entity_id.value;
+	WHERE i.scheme = scheme_or_type AND i.value = normalise_identifier(scheme_or_type, entity_id.value);
 	IF NOT FOUND THEN
 		SELECT e.entity_id INTO id FROM entity e
 		WHERE e.entity_type = scheme_or_type AND e.code = entity_id.value;
@@ -2961,7 +3001,7 @@ BEGIN
 			HINT = 'Write {"scheme": "value", ...}, or {"scheme": ["value", ...], ...}.';
 	END IF;
 	FOR item IN
-		SELECT i.key AS scheme, v.value
+		SELECT i.key AS scheme, normalise_identifier(i.key, v.value) AS value
 		FROM jsonb_each(identifiers) i,
 			jsonb_array_elements_text(CASE jsonb_typeof(i.value) WHEN 'array' THEN i.value
 				ELSE jsonb_build_array(i.value) END) v
@@ -3111,11 +3151,15 @@ SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	former text := enter_reason(drop_identifier.reason);
+	former text;
 	id bigint;
 BEGIN
+	IF drop_identifier.scheme IS NULL OR drop_identifier.value IS NULL THEN
+		RAISE null_value_not_allowed USING MESSAGE = 'scheme and value of an identifier must not be NULL';
+	END IF;
+	former := enter_reason(drop_identifier.reason);
 	DELETE FROM identifier i
-	WHERE i.scheme = drop_identifier.scheme AND i.value = drop_identifier.value
+	WHERE i.scheme = drop_identifier.scheme AND i.value = normalise_identifier(drop_identifier.scheme, drop_identifier.value)
 	RETURNING i.entity_id INTO id;
 	IF NOT FOUND THEN
 		RAISE no_data_found USING
@@ -5094,7 +5138,9 @@ DECLARE
 	v_message text := problem;
 BEGIN
 	IF v_first IS NULL THEN
-		SELECT min(c.change_id) INTO v_first FROM change_log c WHERE c.txid = refuse_undo.txid;
+		-- OFFSET: by transaction, not in the order of changes until one is found
+		SELECT min(c.change_id) INTO v_first
+		FROM (SELECT l.change_id FROM change_log l WHERE l.txid = refuse_undo.txid OFFSET 0) c;
 	END IF;
 	-- Did a change take one of the rows away?
 	SELECT (l.c).* INTO v_later
@@ -5184,7 +5230,8 @@ BEGIN
 		UNION ALL
 		SELECT c.table_name, c.old_row, c.new_row
 		FROM change_log c
-		WHERE undo_changes.change_id IS NULL AND c.txid = undo_changes.txid
+		-- a range, since a plan for any transaction takes it to be as large as most
+		WHERE undo_changes.change_id IS NULL AND c.txid BETWEEN undo_changes.txid AND undo_changes.txid
 	), net AS MATERIALIZED (
 		-- n > 0: there because of the changes; n < 0: not there because of them
 		SELECT i.tab, i.image, sum(i.n) AS n,
@@ -6499,6 +6546,15 @@ BEGIN
 	LOOP
 		v := 'v' || f.no;
 		inner_list := inner_list || format(', %s AS %I', f.expression, v);
+		IF f.kind IN ('identifier', 'parent.identifier') AND NOT EXISTS (SELECT FROM identifier_scheme s WHERE s.scheme = f.name) THEN
+			typed := (SELECT min(s.scheme) FROM identifier_scheme s WHERE lower(s.scheme) = lower(f.name));
+			IF typed IS NOT NULL AND NOT EXISTS (SELECT FROM identifier i WHERE i.scheme = f.name) THEN
+				RAISE undefined_object USING
+					MESSAGE = format('identifier scheme "%s" does not exist', f.name),
+					DETAIL = format('The mapping of "%s" names it.', f.field),
+					HINT = format('Is "%s" meant? A scheme of its own needs a row of @extschema@.identifier_scheme.', typed);
+			END IF;
+		END IF;
 		CASE f.kind
 			WHEN 'entity_type', 'parent.type' THEN
 				col := col || jsonb_build_object(f.kind, v);
@@ -6559,6 +6615,9 @@ BEGIN
 					rattrs := rattrs || format('%L, %s', f.name, typed);
 				END IF;
 			WHEN 'identifier' THEN
+				IF f.name = 'DUNS' THEN
+					v := format('normalise_identifier(%L, %s)', f.name, v);
+				END IF;
 				keys := keys || v;
 				ids := ids || format('%L, %s', f.name, v);
 				IF f.name IN ('NPI', 'LEI', 'DUNS') THEN
@@ -6578,6 +6637,9 @@ BEGIN
 			WHEN 'parent.name' THEN
 				col := col || jsonb_build_object(f.kind, v);
 			WHEN 'parent.identifier' THEN
+				IF f.name = 'DUNS' THEN
+					v := format('normalise_identifier(%L, %s)', f.name, v);
+				END IF;
 				parents := parents || v;
 				pids := pids || format('%L, %s', f.name, v);
 			WHEN 'share' THEN
@@ -7221,34 +7283,85 @@ $$;
 COMMENT ON FUNCTION @extschema@.load_check_rows(@extschema@.hierarchy, boolean, text) IS
 'finds faults of rows that need the directory or other rows to be seen; internal';
 
+-- A file may be one chain, so each round looks only at rows below those of the
+-- round before, by indexes, and goes down as long as entities have one row each.
+CREATE FUNCTION @extschema@.load_fall(parents bigint[])
+RETURNS bigint[]
+LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+AS $$
+#variable_conflict use_column
+DECLARE
+	several bigint[];
+	fallen bigint[];
+BEGIN
+	WITH RECURSIVE below (line, ent, parent_ent) AS (
+		SELECT p.line, p.ent, p.parent_ent
+		FROM unnest(parents) x (ent) JOIN load_pair p ON p.parent_ent = x.ent
+		WHERE NOT EXISTS (SELECT FROM load_fault f WHERE f.line = p.line)
+		UNION
+		SELECT p.line, p.ent, p.parent_ent
+		FROM below b JOIN load_entity k ON k.ent = b.ent JOIN load_pair p ON p.parent_ent = k.ent
+		WHERE k.n = 1 AND k.is_new AND NOT EXISTS (SELECT FROM load_fault f WHERE f.line = p.line)),
+	added AS (
+		INSERT INTO load_fault
+		SELECT b.line, 'unknown_parent', format('parent %s "%s" is not in the directory, and its row (line %s) was rejected', k.etype, k.code, k.ent)
+		FROM below b JOIN load_entity k ON k.ent = b.parent_ent)
+	SELECT array_agg(DISTINCT b.ent) INTO several
+	FROM below b JOIN load_entity k ON k.ent = b.ent
+	WHERE k.n > 1 AND k.is_new;
+	-- those whose last row it was
+	SELECT array_agg(k.ent) INTO fallen
+	FROM unnest(several) x (ent) JOIN load_entity k ON k.ent = x.ent
+	WHERE k.n = (SELECT count(DISTINCT f.line) FROM load_fault f
+		WHERE f.line = ANY (array(SELECT t.line FROM load_twin t WHERE t.ent = x.ent) || x.ent));
+	RETURN fallen;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.load_fall(bigint[]) IS
+'rejects rows below new entities all of whose rows are rejected; returns such entities among those below that have several rows; internal';
+
 CREATE FUNCTION @extschema@.load_cascade()
 RETURNS void
 LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
 SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 #variable_conflict use_column
+DECLARE
+	fallen bigint[];
 BEGIN
+	PERFORM load_analyze('load_fault');
+	-- a parent that only rows below it name has no row: what is wrong with it, is with them
+	INSERT INTO load_fault
+	SELECT DISTINCT p.line, f.reason, format('parent %s "%s" cannot be added: %s', k.etype, k.code, f.message)
+	FROM load_fault f
+		JOIN load_entity k ON k.ent = f.line AND k.is_new
+		JOIN load_pair p ON p.parent_ent = k.ent
+	WHERE f.line < 0 AND NOT EXISTS (SELECT FROM load_fault o WHERE o.line = p.line);
 	-- new entities all of whose rows are rejected are parents of nobody
-	LOOP
-		PERFORM load_analyze('load_fault');
-		INSERT INTO load_fault
-		SELECT p.line, 'unknown_parent', format('parent %s "%s" is not in the directory, and its row (line %s) was rejected', k.etype, k.code, k.ent)
-		FROM (
-			SELECT coalesce(t.ent, f.line) AS ent, count(DISTINCT f.line) AS n
-			FROM load_fault f LEFT JOIN load_twin t ON t.line = f.line
-			GROUP BY coalesce(t.ent, f.line)) d
-			JOIN load_entity k ON k.ent = d.ent AND k.n = d.n AND k.is_new
-			JOIN load_pair p ON p.parent_ent = k.ent
-		WHERE k.ent > 0 AND NOT EXISTS (SELECT FROM load_fault f WHERE f.line = p.line)
-		UNION ALL
-		-- a parent that only rows below it name has no row: what is wrong with it, is with them
-		SELECT DISTINCT p.line, f.reason, format('parent %s "%s" cannot be added: %s', k.etype, k.code, f.message)
-		FROM load_fault f
-			JOIN load_entity k ON k.ent = f.line AND k.is_new
-			JOIN load_pair p ON p.parent_ent = k.ent
-		WHERE f.line < 0 AND NOT EXISTS (SELECT FROM load_fault o WHERE o.line = p.line);
-		EXIT WHEN NOT FOUND;
-	END LOOP;
+	SELECT array_agg(k.ent) INTO fallen
+	FROM (
+		SELECT coalesce(t.ent, f.line) AS ent, count(DISTINCT f.line) AS n
+		FROM load_fault f LEFT JOIN load_twin t ON t.line = f.line
+		GROUP BY coalesce(t.ent, f.line)) d
+		JOIN load_entity k ON k.ent = d.ent AND k.n = d.n AND k.is_new
+	WHERE k.ent > 0 AND k.ent IN (SELECT p.parent_ent FROM load_pair p WHERE NOT EXISTS (SELECT FROM load_fault f WHERE f.line = p.line));
+	IF fallen IS NOT NULL THEN
+		-- another round may have made them
+		IF to_regclass('pg_temp.load_fault_line_idx') IS NULL THEN
+			CREATE INDEX load_fault_line_idx ON load_fault (line);
+			CREATE INDEX load_entity_ent_idx ON load_entity (ent);
+			CREATE INDEX load_twin_ent_idx ON load_twin (ent);
+			CREATE INDEX load_pair_parent_ent_idx ON load_pair (parent_ent);
+		END IF;
+		WHILE fallen IS NOT NULL
+		LOOP
+			fallen := load_fall(fallen);
+		END LOOP;
+	END IF;
 	INSERT INTO load_fault
 	SELECT DISTINCT f.line, 'cycle', 'the row is part of a cycle, which a later row closes'
 	FROM load_fault f JOIN load_ring r ON r.line = f.line
@@ -7271,12 +7384,17 @@ DECLARE
 	-- nobody but children that were there before has relationships
 	have_known boolean := EXISTS (SELECT FROM load_pair p WHERE NOT p.child_new);
 	have_old boolean := false;
+	loops text := current_setting('enable_nestloop');
 	only_type text := CASE WHEN cardinality(h.relationship_types) = 1 THEN h.relationship_types[1] END;
 BEGIN
 	-- what there is, of children that have a good row
 	CREATE TEMP TABLE load_old (no bigint, child bigint, parent bigint, valid daterange, share numeric, is_primary boolean, rtype text,
 		influence numeric, attributes jsonb, named boolean) ON COMMIT DROP;
 	IF have_known THEN
+		-- statistics may not know yet what a hierarchy has that was nearly empty
+		IF (SELECT c.reltuples FROM pg_class c WHERE c.oid = format('@extschema@.relationship_%s', h.hierarchy_id)::regclass) < 10000 THEN
+			PERFORM set_config('enable_nestloop', 'off', true);
+		END IF;
 		INSERT INTO load_old
 		SELECT row_number() OVER (), r.child_id, r.parent_id, r.valid, r.share, r.is_primary, r.relationship_type, r.influence_level,
 			r.attributes, false
@@ -7284,6 +7402,7 @@ BEGIN
 		WHERE r.hierarchy_id = h.hierarchy_id AND r.child_id IN (SELECT p.child FROM load_pair p WHERE NOT p.child_new
 			AND NOT EXISTS (SELECT FROM load_bad b WHERE b.line = p.line));
 		have_old := FOUND;
+		PERFORM set_config('enable_nestloop', loops, true);
 		CREATE INDEX ON load_old (child);
 		PERFORM load_analyze('load_old');
 	END IF;
@@ -7867,15 +7986,19 @@ CREATE FUNCTION @extschema@.load_find_unlisted(batch_id bigint, batch_source tex
 RETURNS void
 LANGUAGE plpgsql VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 SET search_path = pg_catalog, @extschema@, pg_temp
+-- what the source has listed may be more than statistics know of
+SET enable_nestloop = off
 AS $$
 #variable_conflict use_column
 BEGIN
 	-- rows that cannot be read may have listed anything: what they mention stays
 	CREATE TEMP TABLE load_spared (entity_id bigint) ON COMMIT DROP;
-	EXECUTE format('INSERT INTO load_spared
+	EXECUTE format('WITH s AS MATERIALIZED (
+			SELECT s.* FROM %s s
+			WHERE s._line IN (SELECT l.line FROM load_line l WHERE l.code IS NULL AND l.ids IS NULL OR l.etype IS NULL))
+		INSERT INTO load_spared
 		SELECT DISTINCT q.entity_id
-		FROM entity_source q JOIN entity e ON e.entity_id = q.entity_id
-			JOIN %s s ON s._line IN (SELECT l.line FROM load_line l WHERE l.code IS NULL AND l.ids IS NULL OR l.etype IS NULL)
+		FROM entity_source q JOIN entity e ON e.entity_id = q.entity_id CROSS JOIN s
 		WHERE q.source = $1 AND q.listed AND strpos(%s, coalesce(q.record, e.code)) > 0',
 		format('@extschema@.%I', 'load_stage_' || load_find_unlisted.batch_id)::regclass,
 		(SELECT load_raw(b.columns) FROM load_batch b WHERE b.batch_id = load_find_unlisted.batch_id))
@@ -7896,6 +8019,25 @@ END
 $$;
 COMMENT ON FUNCTION @extschema@.load_find_unlisted(bigint, text, @extschema@.hierarchy, date) IS
 'finds what a source has listed before and lists no more; internal';
+
+CREATE FUNCTION @extschema@.load_find_lost(batch_source text)
+RETURNS void
+LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp
+SET enable_nestloop = off
+AS $$
+#variable_conflict use_column
+BEGIN
+	CREATE TEMP TABLE load_lost ON COMMIT DROP AS
+	SELECT s.entity_id, e.status = 'active' AND NOT EXISTS (SELECT FROM entity_source o
+		WHERE o.entity_id = s.entity_id AND o.source <> batch_source AND o.listed) AS ends
+	FROM entity_source s JOIN entity e ON e.entity_id = s.entity_id
+	WHERE s.source = batch_source AND s.listed AND NOT EXISTS (SELECT FROM load_spared a WHERE a.entity_id = s.entity_id)
+		AND NOT EXISTS (SELECT FROM load_entity k WHERE k.node = s.entity_id);
+END
+$$;
+COMMENT ON FUNCTION @extschema@.load_find_lost(text) IS
+'finds entities that a source has listed before and lists no more; internal';
 
 CREATE FUNCTION @extschema@.load_apply(
 	batch_id bigint,
@@ -8018,12 +8160,7 @@ BEGIN
 	IF to_regclass('pg_temp.load_lost') IS NOT NULL THEN
 		DROP TABLE load_lost;
 	END IF;
-	CREATE TEMP TABLE load_lost ON COMMIT DROP AS
-	SELECT s.entity_id, e.status = 'active' AND NOT EXISTS (SELECT FROM entity_source o
-		WHERE o.entity_id = s.entity_id AND o.source <> batch_source AND o.listed) AS ends
-	FROM entity_source s JOIN entity e ON e.entity_id = s.entity_id
-	WHERE s.source = batch_source AND s.listed AND NOT EXISTS (SELECT FROM load_spared a WHERE a.entity_id = s.entity_id)
-		AND NOT EXISTS (SELECT FROM load_entity k WHERE k.node = s.entity_id);
+	PERFORM load_find_lost(batch_source);
 	IF to_regclass('pg_temp.load_pair') IS NOT NULL THEN
 		DELETE FROM load_lost x WHERE EXISTS (SELECT FROM load_pair p WHERE p.parent = x.entity_id);
 	END IF;
@@ -8232,13 +8369,23 @@ BEGIN
 			PERFORM load_step(id, stage, 5, rows, 0);
 			PERFORM load_plan_entities(batch.source, mode);
 			IF has_pairs THEN
-				-- parents that were to become active, and do not
 				INSERT INTO load_fault
+				-- parents that were to become active, and do not
 				SELECT w.line, 'inactive_parent', format('parent %s is inactive', entity_label(w.parent))
 				FROM load_want w JOIN entity e ON e.entity_id = w.parent
 				WHERE w.action = 'insert' AND e.status = 'inactive' AND (w.vto IS NULL OR w.vto > current_date)
 					AND w.parent IN (SELECT k.node FROM load_entity k WHERE NOT k.is_new)
-					AND NOT EXISTS (SELECT FROM load_change c WHERE c.node = w.parent AND c.changes AND c.status = 'active');
+					AND NOT EXISTS (SELECT FROM load_change c WHERE c.node = w.parent AND c.changes AND c.status = 'active')
+				UNION ALL
+				-- entities that are inactive and stay so, or become so by this file
+				SELECT w.line, 'inactive_entity', format('%s is inactive', entity_label(w.child))
+				FROM load_want w JOIN entity e ON e.entity_id = w.child LEFT JOIN load_change c ON c.node = w.child AND c.changes
+				WHERE w.action = 'insert' AND NOT w.child_new AND coalesce(c.status, e.status) = 'inactive'
+					AND (upper(w.valid) IS NULL OR upper(w.valid) > current_date)
+				UNION ALL
+				SELECT w.line, 'inactive_entity', format('%s "%s" is inactive', v.etype, v.code)
+				FROM load_want w JOIN load_value v ON v.node = w.child
+				WHERE w.child_new AND v.is_new AND v.status = 'inactive' AND (upper(w.valid) IS NULL OR upper(w.valid) > current_date);
 				IF FOUND THEN
 					DROP TABLE load_value, load_change, load_old, load_want, load_gone, load_kept, load_several;
 					CONTINUE;
@@ -9073,22 +9220,37 @@ AS $$
 DECLARE
 	asked text;
 	part text[];
+	kind text;
 	value text;
 	seen text[] := '{node,entity_type,code,name,status,merged_into}';
 BEGIN
 	FOREACH asked IN ARRAY coalesce(bi_columns.attributes, '{}')
 	LOOP
-		part := regexp_match(asked, '^\s*(.*\S)\s+(text|bigint|integer|boolean|date|timestamptz|numeric\s*\(\s*[0-9]+\s*,\s*[0-9]+\s*\))\s*$', 'i');
+		-- a type is one word, but for these
+		part := regexp_match(asked, '^\s*(\S.*?)\s+(double\s+precision|time(?:stamp)?(?:\s*\([^()]*\))?\s+with(?:out)?\s+time\s+zone|\w+\s*\([^()]*\)|\S+)\s*$', 'i');
+		kind := lower(regexp_replace(part[2], '\s+', ' ', 'g'));
+		kind := CASE
+			WHEN kind IN ('int', 'int4') THEN 'integer'
+			WHEN kind = 'int8' THEN 'bigint'
+			WHEN kind = 'bool' THEN 'boolean'
+			WHEN kind = 'timestamp with time zone' THEN 'timestamptz'
+			ELSE regexp_replace(kind, '^decimal(?!\w)', 'numeric') END;
 		title := coalesce(part[1], btrim(asked));
 		value := format('(e.attributes OPERATOR(pg_catalog.->>) %L)', title);
 		comment := format('attribute %s of the entity', title);
-		IF asked ~* '\snumeric\s*$' THEN
+		IF kind !~ '^(text|bigint|integer|boolean|date|timestamptz|numeric|numeric ?\( ?[0-9]+ ?, ?[0-9]+ ?\))$' THEN
+			RAISE invalid_parameter_value USING
+				MESSAGE = format('attribute "%s" cannot be a column', asked),
+				DETAIL = format('"%s" is not a type of columns of views for BI.', kind),
+				HINT = 'Write "name" or "name type"; types: text, bigint, integer, boolean, date, timestamptz, numeric(p,s). '
+					'A name with a blank in it needs a type: "name text".';
+		ELSIF kind = 'numeric' THEN
 			RAISE invalid_parameter_value USING
 				MESSAGE = format('attribute "%s" cannot be a column', asked),
 				DETAIL = 'Columns of views for BI have a fixed number of digits.',
 				HINT = 'Write numeric(digits,digits behind the point).';
-		ELSIF part[2] ~* '^numeric' THEN
-			part := regexp_match(part[2], '([0-9]+)\s*,\s*([0-9]+)');
+		ELSIF kind ~ '^numeric' THEN
+			part := regexp_match(kind, '([0-9]+)\s*,\s*([0-9]+)');
 			IF length(part[1]) > 4 OR length(part[2]) > 4 OR part[1]::integer NOT BETWEEN 1 AND 1000
 				OR part[2]::integer > part[1]::integer
 			THEN
@@ -9098,12 +9260,12 @@ BEGIN
 					HINT = 'Write numeric(digits,digits behind the point).';
 			END IF;
 			expression := format('@extschema@.as_numeric(%s, %s, %s)::pg_catalog.numeric(%2$s,%3$s)', value, part[1]::integer, part[2]::integer);
-		ELSIF lower(part[2]) <> 'text' THEN
-			expression := format('@extschema@.%I(%s)', 'as_' || lower(part[2]), value);
+		ELSIF kind <> 'text' THEN
+			expression := format('@extschema@.%I(%s)', 'as_' || kind, value);
 		ELSE
 			expression := value;
 		END IF;
-		IF part IS NOT NULL AND coalesce(part[2], 'text') <> 'text' THEN
+		IF kind <> 'text' THEN
 			comment := comment || '; NULL as well where it cannot be of this type';
 		END IF;
 		IF title IS NULL OR title = '' OR octet_length(title) > 63 OR title = ANY (seen) THEN
@@ -9198,6 +9360,19 @@ BEGIN
 			n := 100;
 		END IF;
 	END IF;
+	FOREACH title IN ARRAY coalesce(identifiers, '{}')
+	LOOP
+		IF title <> '' AND NOT EXISTS (SELECT FROM identifier_scheme s WHERE s.scheme = title)
+			AND NOT EXISTS (SELECT FROM identifier d WHERE d.scheme = title)
+		THEN
+			RAISE undefined_object USING
+				MESSAGE = format('identifier scheme "%s" does not exist', title),
+				DETAIL = 'No identifier is of that scheme, and identifier_scheme does not list it.',
+				HINT = format('Schemes: %s. One without identifiers so far is made known by a row of @extschema@.identifier_scheme.',
+					(SELECT string_agg(s.scheme, ', ' ORDER BY s.scheme)
+					FROM (SELECT o.scheme FROM identifier_scheme o ORDER BY o.scheme LIMIT 20) s));
+		END IF;
+	END LOOP;
 	FOR item IN SELECT * FROM bi_columns(create_bi_views.attributes, create_bi_views.identifiers)
 	LOOP
 		entity_columns := entity_columns || format(E',\n\t%s AS %I', item.expression, item.title);
@@ -9246,7 +9421,7 @@ FROM @extschema@.tree(%1$s) t
 			"ancestor": "number of the entity above",
 			"descendant": "number of the entity below, or the same",
 			"depth": "how many steps apart; 0 for the same",
-			"share": "part of the descendant that counts for the ancestor, over all paths; NULL: not stated",
+			"share": "part of the descendant that counts for the ancestor, over all paths; NULL: not stated, as in a hierarchy without shares; 1 for itself, always",
 			"is_top": "has the ancestor no parent?",
 			"is_bottom": "has the descendant no child?"}',
 		format($q$
@@ -9336,21 +9511,27 @@ WHERE c.table_name = 'relationship' AND c.hierarchy_id = %1$s
 				OR EXISTS (SELECT FROM @extschema@.entity f WHERE f.entity_id = (c.old_row ->> 'parent_id')::bigint)
 				AND EXISTS (SELECT FROM @extschema@.entity f WHERE f.entity_id = (c.old_row ->> 'child_id')::bigint))
 		ELSE true END$q$, h.hierarchy_id)),
-		('summary', 'the hierarchy level by level', '{
-			"level": "how deep; 0 at the top",
-			"entities": "number of entities on this level",
+		('summary', 'the hierarchy level by level, and those that have left it', '{
+			"level": "how deep; 0 at the top; NULL: entities that stood in the hierarchy, do so no more, and are inactive",
+			"entities": "number of entities on this level; 0 for those that have left",
 			"several_parents": "how many of them have several parents",
 			"without_parent": "how many have none",
-			"inactive": "how many are inactive",
+			"inactive": "how many have left and are inactive, in the row without level; on a level 0: an inactive entity stands nowhere",
 			"changed_30_days": "how many were changed, or their relationships to parents, in the last 30 days",
 			"pending_review": "matches proposed for these entities that nobody has decided on"}',
 		format($q$
-SELECT t.level, count(*) AS entities, count(*) FILTER (WHERE t.parents > 1) AS several_parents,
-	count(*) FILTER (WHERE t.parents = 0) AS without_parent, count(*) FILTER (WHERE e.status <> 'active') AS inactive,
+SELECT t.level, count(*) FILTER (WHERE NOT t.has_left) AS entities, count(*) FILTER (WHERE t.parents > 1) AS several_parents,
+	count(*) FILTER (WHERE t.parents = 0) AS without_parent,
+	count(*) FILTER (WHERE t.has_left) AS inactive,
 	count(c.entity_id) AS changed_30_days,
 	coalesce(sum(m.n), 0)::bigint AS pending_review
-FROM @extschema@.tree(%1$s) t
-	LEFT JOIN @extschema@.entity e ON e.entity_id = t.node
+FROM (
+	SELECT s.node, s.level, s.parents, false AS has_left FROM @extschema@.tree(%1$s) s
+	UNION ALL
+	SELECT e.entity_id, NULL, NULL, true FROM @extschema@.entity e
+	WHERE e.status = 'inactive' AND e.entity_id IN (
+		SELECT unnest(ARRAY[r.child_id, r.parent_id]) FROM @extschema@.relationship r
+		WHERE r.hierarchy_id = %2$s AND upper(r.valid) <= current_date)) t
 	LEFT JOIN (
 		SELECT DISTINCT l.entity_id FROM @extschema@.change_log l
 		WHERE l.changed_at >= now() - interval '30 days' AND (l.hierarchy_id = %2$s OR l.hierarchy_id IS NULL)

@@ -16,6 +16,7 @@
 
 #include "apply.h"
 #include "commands.h"
+#include "lookup.h"
 #include "mapping.h"
 #include "memory.h"
 #include "message.h"
@@ -60,7 +61,8 @@ static const char help[] =
 "  -n, --dry-run          report what would happen, change nothing\n"
 "      --max-errors=N|N%  load nothing if more rows than that are rejected\n"
 "      --reject=FILE      write rejected rows there, as CSV: line, reasons, messages,\n"
-"                         raw (with several input files: file first)\n"
+"                         raw (with several input files: file first); \"-\": to\n"
+"                         stdout, and the report to stderr\n"
 "\n"
 "How the file is written:\n"
 "      --format=FORMAT    csv, tsv, or auto (default): by its first line\n"
@@ -425,7 +427,8 @@ load_file(PGconn *conn, const LoadOptions *o, const char *path, Rejects *rejects
 	{
 		char	   *text = heading(o, &source, name, code, t1 - t0, seconds_now() - t1);
 
-		report_print(&report, text);
+		/* rows on stdout are for a program: the report must not get between them */
+		report_print(&report, text, rejects_to_stdout(o->reject_path) ? stderr : stdout);
 		free(text);
 	}
 	else if (report.stopped)
@@ -460,7 +463,11 @@ cmd_load(int argc, char **argv)
 	conn = connect_server(&o.connection);
 	keep_staging = o.keep || o.resume;
 	atexit(clean_up);
+	if (o.call.effective)
+		o.call.effective = find_day(conn, o.call.effective);
 	o.call.mapping = mapping_merge(&o.mapping, conn);
+	if (!o.call.hierarchy && mapping_has_parent(o.call.mapping, conn))
+		usage_error("a column is mapped to a parent, but no hierarchy is named (--hierarchy)");
 	for (i = 0; i < o.n_files && code == EXIT_OK; i++)
 	{
 		if (interrupted)

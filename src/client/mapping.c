@@ -158,6 +158,23 @@ mapping_set(Mapping *m, const char *argument)
 }
 
 /*
+ * mapping_has_parent: does the mapping, as JSON, say who the parents are?
+ */
+bool
+mapping_has_parent(const char *mapping, PGconn *conn)
+{
+	PGresult   *result = run(conn,
+							 "SELECT 1 FROM pg_catalog.jsonb_each($1::pg_catalog.jsonb) f"
+							 " WHERE f.key OPERATOR(pg_catalog.~~) 'parent.%'"
+							 " AND f.key OPERATOR(pg_catalog.<>) ALL ('{parent.type,parent.name}')"
+							 " AND f.value OPERATOR(pg_catalog.<>) 'null' LIMIT 1", 1, &mapping);
+	bool		found = PQntuples(result) > 0;
+
+	PQclear(result);
+	return found;
+}
+
+/*
  * mapping_merge makes one object of all.
  */
 char *

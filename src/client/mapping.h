@@ -29,4 +29,7 @@ extern void mapping_set(Mapping *mapping, const char *argument);
 /* All of them as one; the server reads the JSON. To be freed. */
 extern char *mapping_merge(const Mapping *mapping, PGconn *conn);
 
+/* Does such a one say who the parents are? */
+extern bool mapping_has_parent(const char *mapping, PGconn *conn);
+
 #endif							/* PG_HIERARCHY_MAPPING_H */

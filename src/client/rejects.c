@@ -30,6 +30,15 @@ fail(Rejects *r)
 }
 
 /*
+ * rejects_to_stdout: does this name stand for stdout?
+ */
+bool
+rejects_to_stdout(const char *path)
+{
+	return path && strcmp(path, "-") == 0;
+}
+
+/*
  * rejects_open creates the file.
  */
 void
@@ -44,14 +53,19 @@ rejects_open(Rejects *r, const char *path, char **lists, int n_lists)
 	r->with_names = n_lists > 1;
 	if (!path)
 		return;
-	if (stat(path, &st) == 0 && S_ISREG(st.st_mode))
+	if (rejects_to_stdout(path))
+		r->file = stdout;
+	else if (stat(path, &st) == 0 && S_ISREG(st.st_mode))
 		for (i = 0; i < n_lists; i++)
 			if (stat(lists[i], &list) == 0 && list.st_dev == st.st_dev && list.st_ino == st.st_ino)
 				usage_error("rejected rows would overwrite the list \"%s\"", lists[i]);
-	r->file = fopen(path, "w");
-	if (!r->file || fstat(fileno(r->file), &st) != 0)
-		die(EXIT_FILE, "could not create \"%s\": %s", path, strerror(errno));
-	r->is_regular = S_ISREG(st.st_mode);
+	if (!r->file)
+	{
+		r->file = fopen(path, "w");
+		if (!r->file || fstat(fileno(r->file), &st) != 0)
+			die(EXIT_FILE, "could not create \"%s\": %s", path, strerror(errno));
+		r->is_regular = S_ISREG(st.st_mode);
+	}
 	if (fprintf(r->file, "%sline,reasons,messages,raw\n", r->with_names ? "file," : "") < 0 ||
 		fflush(r->file) != 0)
 		fail(r);
@@ -165,7 +179,7 @@ rejects_undo(Rejects *r)
 void
 rejects_close(Rejects *r)
 {
-	if (r->file && fclose(r->file) != 0)
+	if (r->file && (r->file == stdout ? fflush(r->file) : fclose(r->file)) != 0)
 	{
 		r->file = NULL;
 		die(EXIT_FILE, "could not write rejected rows to \"%s\": %s", r->path, strerror(errno));

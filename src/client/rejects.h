@@ -15,7 +15,7 @@
 
 typedef struct Rejects
 {
-	const char *path;			/* NULL: nobody wants one */
+	const char *path;			/* NULL: nobody wants one; "-": stdout */
 	FILE	   *file;
 	bool		with_names;		/* a first column says which file */
 	bool		is_regular;
@@ -24,9 +24,12 @@ typedef struct Rejects
 
 /*
  * Creates or empties the file, unless it is one of the lists to be read. Ends the
- * program with EXIT_FILE if it cannot.
+ * program with EXIT_FILE if it cannot. What went to stdout is not taken back.
  */
 extern void rejects_open(Rejects *r, const char *path, char **lists, int n_lists);
+
+/* Does this name stand for stdout? */
+extern bool rejects_to_stdout(const char *path);
 
 /*
  * Writes those of a batch, in the transaction of the caller. false: the server

@@ -167,7 +167,7 @@ report_read_rejects(Report *report, PGconn *conn, const char *batch)
  * report_print prints everything.
  */
 void
-report_print(const Report *report, const char *heading)
+report_print(const Report *report, const char *heading, FILE *file)
 {
 	Table	   *table = table_new("lr");
 	Buffer		b = {0};
@@ -194,7 +194,7 @@ report_print(const Report *report, const char *heading)
 	if (report->detail)
 		buffer_printf(&b, "  %s\n", report->detail);
 	buffer_char(&b, '\n');
-	write_text(&b);
+	write_text_to(file, &b);
 	buffer_free(&b);
 }
 

@@ -9,6 +9,7 @@
 #define PG_HIERARCHY_REPORT_H
 
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "connect.h"
 
@@ -38,8 +39,8 @@ extern long long report_figure(const Report *report, const char *name);
 /* Reads why rows were rejected, and the first of them; false on an error. */
 extern bool report_read_rejects(Report *report, PGconn *conn, const char *batch);
 
-/* Prints everything to stdout, under a heading. */
-extern void report_print(const Report *report, const char *heading);
+/* Prints everything to stdout or stderr, under a heading. */
+extern void report_print(const Report *report, const char *heading, FILE *file);
 
 extern void report_free(Report *report);
 

@@ -321,6 +321,9 @@ output_failed(FILE *file, const char *name)
 {
 	int			error = errno;
 
+	/* there is nobody left to tell */
+	if (file == stderr)
+		return;
 	if (file == stdout && output_may_fail)
 	{
 		output_error = error;
@@ -375,10 +378,10 @@ open_charset(void)
 }
 
 /*
- * write_text writes to stdout for people.
+ * write_text_to writes to stdout or stderr for people.
  */
 void
-write_text(const Buffer *b)
+write_text_to(FILE *file, const Buffer *b)
 {
 	static iconv_t charset = (iconv_t) -1;
 	static bool tried = false;
@@ -393,7 +396,7 @@ write_text(const Buffer *b)
 		return;
 	if (charset == (iconv_t) -1)
 	{
-		write_bytes(stdout, NULL, b->data, b->length);
+		write_bytes(file, NULL, b->data, b->length);
 		return;
 	}
 	while (*at)
@@ -408,13 +411,22 @@ write_text(const Buffer *b)
 		next_character(&at);
 		left = at - start;
 		if (left == 1)
-			write_bytes(stdout, NULL, start, 1);
+			write_bytes(file, NULL, start, 1);
 		else if (iconv(charset, &in, &left, &to, &room) == (size_t) -1)
 		{
 			iconv(charset, NULL, NULL, NULL, NULL);
-			write_bytes(stdout, NULL, "?", 1);
+			write_bytes(file, NULL, "?", 1);
 		}
 		else
-			write_bytes(stdout, NULL, out, sizeof(out) - room);
+			write_bytes(file, NULL, out, sizeof(out) - room);
 	}
+}
+
+/*
+ * write_text writes to stdout for people.
+ */
+void
+write_text(const Buffer *b)
+{
+	write_text_to(stdout, b);
 }

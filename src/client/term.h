@@ -83,6 +83,7 @@ extern int	output_error;
 extern void prepare_stdout(void);
 extern void write_bytes(FILE *file, const char *name, const char *data, size_t length);
 extern void write_text(const Buffer *b);
+extern void write_text_to(FILE *file, const Buffer *b);
 extern void flush_file(FILE *file, const char *name);
 
 #endif							/* PG_HIERARCHY_TERM_H */

@@ -436,6 +436,26 @@ belongs(HgChangeLog *log, IndexInfo *info, TupleTableSlot *slot)
 }
 
 /*
+ * by_block: is it enough to enter the first row of each block in an index?  So it
+ * is where a summary of blocks has columns only that are the same in all rows of
+ * a statement.
+ */
+static bool
+by_block(HgChangeLog *log, Relation index, IndexInfo *info)
+{
+	if (index->rd_rel->relam != BRIN_AM_OID)
+		return false;
+	for (int i = 0; i < info->ii_NumIndexAttrs; i++)
+	{
+		int			column = info->ii_IndexAttrNumbers[i] - 1;
+
+		if (column != log->attno[LOG_CHANGED_AT] && column != log->attno[LOG_TXID])
+			return false;
+	}
+	return true;
+}
+
+/*
  * index_rows enters the rows of the batch in one index, in the order of its
  * keys where that is easy: then neighbours go to the same page.
  */
@@ -445,9 +465,7 @@ index_rows(HgChangeLog *log, Relation index, IndexInfo *info, IndexedRow *rows)
 	AttrNumber	column = info->ii_IndexAttrNumbers[0];
 	bool		is_number = column > 0 && info->ii_NumIndexAttrs == 1 &&
 		TupleDescAttr(RelationGetDescr(log->partition), column - 1)->atttypid == INT8OID;
-	/* a summary of blocks gains nothing from the same time once more */
-	bool		by_block = index->rd_rel->relam == BRIN_AM_OID &&
-		info->ii_NumIndexAttrs == 1 && column == log->attno[LOG_CHANGED_AT] + 1;
+	bool		first_rows = by_block(log, index, info);
 	bool		asks = info->ii_Predicate != NIL || info->ii_Expressions != NIL;
 	BlockNumber block = InvalidBlockNumber;
 	Datum		values[INDEX_MAX_KEYS];
@@ -461,7 +479,7 @@ index_rows(HgChangeLog *log, Relation index, IndexInfo *info, IndexedRow *rows)
 
 		if (asks && !belongs(log, info, slot))
 			continue;
-		if (by_block)
+		if (first_rows)
 		{
 			BlockNumber here = ItemPointerGetBlockNumber(&slot->tts_tid);
 

@@ -14,6 +14,7 @@
 #include "compat.h"
 #include "directory/directory.h"
 #include "directory/range.h"
+#include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -399,6 +400,23 @@ read_types(HgHierarchy *hierarchy, ArrayType *array)
 }
 
 /*
+ * read_graph reads which graph a hierarchy's row names; InvalidOid: none.
+ */
+static Oid
+read_graph(Relation rel, TupleTableSlot *slot)
+{
+	int			attno = SPI_fnumber(RelationGetDescr(rel), "graph");
+	bool		isnull = true;
+	Datum		value = (Datum) 0;
+
+	/* the type is that of the extension, which has no fixed number */
+	if (attno > 0 && TupleDescAttr(RelationGetDescr(rel), attno - 1)->attlen == sizeof(Oid) &&
+		TupleDescAttr(RelationGetDescr(rel), attno - 1)->attbyval)
+		value = slot_getattr(slot, attno, &isnull);
+	return isnull ? InvalidOid : DatumGetObjectId(value);
+}
+
+/*
  * read_settings reads a row of the table hierarchy.
  */
 static void
@@ -410,6 +428,7 @@ read_settings(HgHierarchy *hierarchy, Relation rel, TupleTableSlot *slot)
 
 	hierarchy->id = DatumGetInt32(hg_value(slot, hg_column(rel, "hierarchy_id")));
 	hierarchy->name = TextDatumGetCString(hg_value(slot, hg_column(rel, "name")));
+	hierarchy->graph = read_graph(rel, slot);
 	mode = TextDatumGetCString(hg_value(slot, hg_column(rel, "share_mode")));
 	hierarchy->share_mode = strcmp(mode, "split") == 0 ? HG_SHARES_SPLIT :
 		strcmp(mode, "full") == 0 ? HG_SHARES_FULL : HG_SHARES_NONE;

@@ -78,6 +78,7 @@ typedef struct HgHierarchy
 {
 	int32		id;
 	char	   *name;
+	Oid			graph;			/* what its row says */
 	HgShareMode share_mode;
 	int			max_parents;	/* 0: any number */
 	bool		require_primary;

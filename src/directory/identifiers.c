@@ -82,12 +82,14 @@ hgraph_is_lei(PG_FUNCTION_ARGS)
 }
 
 /*
- * hgraph_is_duns checks a D-U-N-S number: nine digits.
+ * hgraph_is_duns checks a D-U-N-S number: nine digits, which are not all 0.
  */
 Datum
 hgraph_is_duns(PG_FUNCTION_ARGS)
 {
 	text	   *value = PG_GETARG_TEXT_PP(0);
+	const char *s = VARDATA_ANY(value);
 
-	PG_RETURN_BOOL(all_digits(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), 9));
+	PG_RETURN_BOOL(all_digits(s, VARSIZE_ANY_EXHDR(value), 9) &&
+				   memcmp(s, "000000000", 9) != 0);
 }

@@ -132,7 +132,9 @@ add_row(void *arg, TupleTableSlot *slot)
 	{
 		stay->kind = (int16) DatumGetInt32(values[5]);
 		if (stay->kind < 0 || stay->kind >= c->nkinds)
-			elog(ERROR, "kind %d of a parent is out of range", stay->kind);
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("kind %d of a parent is out of range", stay->kind)));
 		c->max_kind[stay->kind] = nulls[6] ? 0 : DatumGetInt32(values[6]);
 	}
 	c->n++;
@@ -156,7 +158,9 @@ hgraph_load_check_days(PG_FUNCTION_ARGS)
 	c.rules.max_parents = PG_GETARG_INT32(1);
 	c.nkinds = Max(PG_GETARG_INT32(4), 1);
 	if (c.nkinds > PG_INT16_MAX)
-		elog(ERROR, "too many kinds of parents");
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("too many kinds of parents: %d", c.nkinds)));
 	c.rules.wanted = HG_BREACH_BIT(HG_BREACH_OVERLAP) | HG_BREACH_BIT(HG_BREACH_TWO_PRIMARY);
 	if (c.rules.max_parents > 0)
 		c.rules.wanted |= HG_BREACH_BIT(HG_BREACH_MAX_PARENTS);

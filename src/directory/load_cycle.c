@@ -91,6 +91,7 @@ typedef struct CycleGraph
 	uint32	   *start;			/* by node: its edges upward, in up */
 	uint32	   *up;
 	uint32	   *component;
+	uint32	   *finished;		/* nodes as the search is done with them */
 	/* accepted edges, and the order */
 	uint32	   *first_up;
 	uint32	   *first_down;
@@ -197,9 +198,11 @@ find_components(CycleGraph *g)
 	uint32	   *open = words(g->nnodes, 0);
 	uint32		nopen = 0;
 	uint32		visits = 0;
+	uint32		nfinished = 0;
 	uint32		n = 0;
 
 	g->component = words(g->nnodes, 0xff);
+	g->finished = words(g->nnodes, 0);
 	for (uint32 root = 0; root < g->nnodes; root++)
 	{
 		uint32		npath = 0;
@@ -230,6 +233,7 @@ find_components(CycleGraph *g)
 				continue;
 			}
 			npath--;
+			g->finished[nfinished++] = at;
 			if (npath > 0)
 				low[path[npath - 1]] = Min(low[path[npath - 1]], low[at]);
 			if (low[at] == seen[at])
@@ -256,12 +260,17 @@ find_components(CycleGraph *g)
 /*
  * keep_rings drops edges that are part of no cycle, and numbers anew the nodes
  * that are left.  Returns whether any edge is left.
+ *
+ * The first order is that in which the search was done with the nodes: those
+ * above come first, but for the few edges that led it back.  With any other
+ * order, adding the edges of one long ring would take the square of its length.
  */
 static bool
 keep_rings(CycleGraph *g)
 {
 	uint32	   *renumber = words(g->nnodes, 0xff);
 	uint32		kept = 0;
+	uint32		placed = 0;
 	uint32		n = 0;
 
 	for (uint32 i = 0; i < g->nedges; i++)
@@ -278,6 +287,14 @@ keep_rings(CycleGraph *g)
 		g->edge[kept].child = renumber[e->child];
 		g->edge[kept].parent = renumber[e->parent];
 		kept++;
+	}
+	g->place = words(n, 0);
+	for (uint32 i = 0; i < g->nnodes; i++)
+	{
+		uint32		node = renumber[g->finished[i]];
+
+		if (node != NONE)
+			g->place[node] = placed++;
 	}
 	g->nedges = kept;
 	g->nnodes = n;
@@ -558,10 +575,6 @@ add_in_order(CycleGraph *g, ReturnSetInfo *result)
 	g->above = words(g->nnodes, 0);
 	g->below = words(g->nnodes, 0);
 	g->slots = words((uint64) g->nnodes * 2, 0);
-	g->place = words(g->nnodes, 0);
-	for (uint32 i = 0; i < g->nnodes; i++)
-		g->place[i] = i;
-
 	g->first_stay = words(g->nnodes, 0);
 	g->stays = 1024;
 	g->stay = palloc(sizeof(CycleStay) * g->stays);

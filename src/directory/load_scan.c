@@ -96,6 +96,8 @@ hg_load_scan(const char *query, int ncolumns, const Oid *types, HgLoadRowFn row,
 	options.read_only = false;
 	options.dest = &self.pub;
 	if (SPI_execute_plan_extended(plan, &options) != SPI_OK_SELECT)
-		elog(ERROR, "query of a load is not a SELECT");
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("query of a load is not a SELECT")));
 	SPI_finish();
 }

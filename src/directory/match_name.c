@@ -310,10 +310,11 @@ append_words(StringInfo out, char **words, int n)
 	{
 		const Replacement *found = bsearch(words[i], abbreviations, lengthof(abbreviations),
 										   sizeof(abbreviations[0]), compare_word);
+		const char *word = found != NULL ? found->to : words[i];
 
 		if (out->len > 0)
 			appendStringInfoChar(out, ' ');
-		if (strcmp(words[i], "HEALTH") == 0 && i + 1 < n && strcmp(words[i + 1], "CARE") == 0)
+		if (strcmp(word, "HEALTH") == 0 && i + 1 < n && strcmp(words[i + 1], "CARE") == 0)
 		{
 			appendStringInfoString(out, "HEALTHCARE");
 			i++;
@@ -321,7 +322,7 @@ append_words(StringInfo out, char **words, int n)
 		else if (i > 0 && i == n - 1 && strcmp(words[i], "ST") == 0)
 			appendStringInfoString(out, "STREET");
 		else
-			appendStringInfoString(out, found != NULL ? found->to : words[i]);
+			appendStringInfoString(out, word);
 	}
 }
 

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * restore.c
- *	  Is a dump being restored?
+ *	  Do rows come from elsewhere, where rules were asked and changes logged?
  *
  * What a dump holds was checked and logged when it was made, and change_log
  * comes with it.  So rules and audit are silent while its rows are loaded.
@@ -13,6 +13,11 @@
  * That is who acts for himself: a function with the owner's rights may be
  * called by anybody, and anybody can make these settings before.
  *
+ * Logical replication fires no statement triggers when it applies changes, so
+ * neither rules nor audit see them.  The first copy of a table is a COPY, which
+ * does fire them.  It is the same matter, and one table is copied before another
+ * without regard to which refers to which: so they are silent there, too.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -22,7 +27,9 @@
 #include "compat.h"
 #include "directory/restore.h"
 #include "miscadmin.h"
+#include "replication/logicalworker.h"
 #include "utils/acl.h"
+#include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/rls.h"
 
@@ -37,11 +44,27 @@ hg_restoring_session(void)
 }
 
 /*
- * hg_restoring: would rows added to this table now be those of a dump?
+ * in_first_copy: is a trigger running because a subscription copies a table?  Of
+ * what a worker of logical replication does, only that fires a trigger after a
+ * statement.  What functions of others write meanwhile, from triggers on rows,
+ * is inside of a trigger already, and rules hold for it.
+ */
+static bool
+in_first_copy(void)
+{
+	return IsLogicalWorker() &&
+		DatumGetInt32(OidFunctionCall0(F_PG_TRIGGER_DEPTH)) == 1;
+}
+
+/*
+ * hg_restoring: would rows added to this table now be those of a dump, or of the
+ * first copy of a subscription?
  */
 bool
 hg_restoring(Relation rel)
 {
+	if (in_first_copy())
+		return true;
 	return hg_restoring_session() && !InLocalUserIdChange() &&
 		hg_relation_ownercheck(RelationGetRelid(rel), GetUserId());
 }

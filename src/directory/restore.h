@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * restore.h
- *	  Is a dump being restored?
+ *	  Do rows come from elsewhere, where rules were asked and changes logged?
  *
  *-------------------------------------------------------------------------
  */
@@ -13,7 +13,10 @@
 /* Has the session the settings that a dump makes? */
 extern bool hg_restoring_session(void);
 
-/* Would rows added to this table now be those of a dump? */
+/*
+ * Would rows added to this table now be those of a dump, or of the first copy
+ * of a subscription?
+ */
 extern bool hg_restoring(Relation rel);
 
 #endif							/* HIERARCHY_RESTORE_H */

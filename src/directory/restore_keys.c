@@ -56,7 +56,10 @@ hgraph_restore_keys(PG_FUNCTION_ARGS)
 		!TRIGGER_FIRED_BEFORE(data->tg_event) ||
 		!TRIGGER_FIRED_FOR_STATEMENT(data->tg_event) ||
 		!TRIGGER_FIRED_BY_INSERT(data->tg_event))
-		elog(ERROR, "hgraph_restore_keys was not called by a BEFORE INSERT trigger for statements");
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("restore_keys must be called by a trigger before each INSERT statement"),
+				 errhint("It is there for the triggers of the extension's own tables.")));
 
 	if (!hg_restoring(data->tg_relation))
 		return PointerGetDatum(NULL);

@@ -17,6 +17,7 @@ typedef struct HgProblem
 	const char *constraint;
 	int			sqlstate;
 	int64		child;
+	bool		no_child;		/* it is about no child */
 	char	   *message;
 	char	   *detail;			/* or NULL */
 	char	   *hint;			/* or NULL */
@@ -57,6 +58,9 @@ extern void hg_check_all(HgCheck *check, HgChildren *children);
 extern void hg_check_hierarchy(HgCheck *check);
 /* The settings of a hierarchy, which must be there with its partition. */
 extern HgHierarchy *hg_rules_hierarchy(HgDirectory *dir, int32 id, Relation partition);
+
+/* rules_settings.c: is the graph there, and does the hierarchy name it? */
+extern void hg_check_own_graph(HgCheck *check);
 
 /* rules_text.c */
 extern void hg_report_missing(HgCheck *check, const HgRow *row, bool parent);

@@ -32,7 +32,7 @@ list_problem(void *arg, const HgProblem *problem)
 {
 	ReturnSetInfo *rsinfo = arg;
 	Datum		values[4];
-	bool		nulls[4] = {false, false, false, problem->detail == NULL};
+	bool		nulls[4] = {false, problem->no_child, false, problem->detail == NULL};
 
 	values[0] = CStringGetTextDatum(problem->constraint);
 	values[1] = Int64GetDatum(problem->child);
@@ -117,6 +117,7 @@ hgraph_check_hierarchy(PG_FUNCTION_ARGS)
 	check.hierarchy = hg_rules_hierarchy(&dir, id, NULL);
 	check.tell = list_problem;
 	check.arg = fcinfo->resultinfo;
+	hg_check_own_graph(&check);
 	hg_check_hierarchy(&check);
 	hg_directory_end(&dir);
 	return (Datum) 0;

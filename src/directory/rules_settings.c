@@ -17,9 +17,11 @@
 #include "directory/restore.h"
 #include "directory/rules.h"
 #include "executor/executor.h"
+#include "executor/spi.h"
 #include "fmgr.h"
 #include "library.h"
 #include "miscadmin.h"
+#include "types/hgraph.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/fmgrprotos.h"
@@ -30,6 +32,11 @@ HG_FUNCTION_INFO_V1(hgraph_hierarchy_rules);
 HG_FUNCTION_INFO_V1(hgraph_rule_rules);
 HG_FUNCTION_INFO_V1(hgraph_type_rules);
 
+/* The settings that rules depend on. */
+static const char *const settings[] = {
+	"share_mode", "max_parents", "require_primary", "relationship_types", "validity",
+};
+static const char *const graph_column[] = {"graph"};
 
 /*
  * has_partition: is there the table of a hierarchy?
@@ -148,6 +155,66 @@ check_name(HgDirectory *dir, Relation rel, int32 id)
 }
 
 /*
+ * check_graph makes sure that a hierarchy's row names the graph of its partition,
+ * which it follows by itself.
+ */
+static void
+check_graph(HgDirectory *dir, Relation rel, int32 id)
+{
+	HgHierarchy *hierarchy = hg_hierarchy(dir, id, NULL);
+	Oid			graph;
+
+	if (hierarchy == NULL || hierarchy->partition == NULL)
+		return;
+	graph = hg_named_graph(RelationGetRelid(hierarchy->partition), hierarchy->name);
+	if (hierarchy->graph != graph)
+		ereport(ERROR,
+				(errcode(ERRCODE_CHECK_VIOLATION),
+				 errmsg("graph of hierarchy \"%s\" cannot be changed", hierarchy->name),
+				 OidIsValid(graph) ?
+				 errdetail("It is index \"%s\" of table \"%s\".", get_rel_name(graph),
+						   RelationGetRelationName(hierarchy->partition)) :
+				 errdetail("Table \"%s\" has no graph.",
+						   RelationGetRelationName(hierarchy->partition)),
+				 OidIsValid(graph) ?
+				 errhint("Leave column graph out of the UPDATE.") :
+				 errhint("CREATE INDEX ... USING hgraph on that table sets the column."),
+				 errtableconstraint(rel, "hierarchy_graph_check")));
+}
+
+/*
+ * hg_check_own_graph looks for the graph of a hierarchy.
+ */
+void
+hg_check_own_graph(HgCheck *check)
+{
+	HgHierarchy *hierarchy = check->hierarchy;
+	const char *table = RelationGetRelationName(hierarchy->partition);
+	Oid			graph = hg_named_graph(RelationGetRelid(hierarchy->partition),
+									   hierarchy->name);
+	HgProblem	problem = {0};
+
+	if (OidIsValid(graph) && hierarchy->graph == graph)
+		return;
+	problem.constraint = "hierarchy_graph_check";
+	problem.sqlstate = ERRCODE_CHECK_VIOLATION;
+	problem.no_child = true;
+	if (!OidIsValid(graph))
+	{
+		problem.message = psprintf("hierarchy \"%s\" has no graph", hierarchy->name);
+		problem.detail = psprintf("Table \"%s\" has no valid index of access method hgraph.", table);
+	}
+	else
+	{
+		problem.message = psprintf("hierarchy \"%s\" names another graph than its own",
+								   hierarchy->name);
+		problem.detail = psprintf("Its graph is index \"%s\" of table \"%s\", column graph has %u.",
+								  get_rel_name(graph), table, hierarchy->graph);
+	}
+	hg_report(check, &problem);
+}
+
+/*
  * check_gone makes sure that hierarchies that are gone have no partition.
  */
 static void
@@ -170,14 +237,11 @@ check_gone(HgDirectory *dir, Relation rel, List *ids)
 }
 
 /*
- * changed_settings returns the hierarchies whose settings an UPDATE changed.
+ * changed returns the hierarchies some column of which an UPDATE changed.
  */
 static List *
-changed_settings(TriggerData *trigdata)
+changed(TriggerData *trigdata, const char *const *columns, int ncolumns)
 {
-	static const char *const setting[] = {
-		"share_mode", "max_parents", "require_primary", "relationship_types", "validity",
-	};
 	Relation	rel = trigdata->tg_relation;
 	TupleDesc	tupdesc = RelationGetDescr(rel);
 	TupleTableSlot *before = MakeSingleTupleTableSlot(tupdesc, &TTSOpsMinimalTuple);
@@ -193,15 +257,20 @@ changed_settings(TriggerData *trigdata)
 		bool		same = true;
 		bool		isnull;
 
-		for (int i = 0; i < (int) lengthof(setting) && same; i++)
+		for (int i = 0; i < ncolumns && same; i++)
 		{
-			AttrNumber	attno = hg_column(rel, setting[i]);
-			Form_pg_attribute att = TupleDescAttr(tupdesc, attno - 1);
+			int			attno = SPI_fnumber(tupdesc, columns[i]);
+			Form_pg_attribute att;
 			bool		old_null;
 			bool		new_null;
-			Datum		old_value = slot_getattr(before, attno, &old_null);
-			Datum		new_value = slot_getattr(after, attno, &new_null);
+			Datum		old_value;
+			Datum		new_value;
 
+			if (attno <= 0)
+				continue;
+			att = TupleDescAttr(tupdesc, attno - 1);
+			old_value = slot_getattr(before, attno, &old_null);
+			new_value = slot_getattr(after, attno, &new_null);
 			same = old_null == new_null &&
 				(old_null || datum_image_eq(old_value, new_value, att->attbyval, att->attlen));
 		}
@@ -237,7 +306,7 @@ hgraph_hierarchy_rules(PG_FUNCTION_ARGS)
 		ids = collect_ids(rel, trigdata->tg_oldtable, NIL);
 		list_sort(ids, compare_int_cells);
 		if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event))
-			recheck(&dir, changed_settings(trigdata));
+			recheck(&dir, changed(trigdata, settings, lengthof(settings)));
 		else
 		{
 			foreach(lc, ids)
@@ -247,6 +316,9 @@ hgraph_hierarchy_rules(PG_FUNCTION_ARGS)
 		check_gone(&dir, rel, ids);
 		foreach(lc, collect_ids(rel, trigdata->tg_newtable, NIL))
 			check_name(&dir, rel, lfirst_int(lc));
+		if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event))
+			foreach(lc, changed(trigdata, graph_column, lengthof(graph_column)))
+				check_graph(&dir, rel, lfirst_int(lc));
 	}
 	hg_directory_end(&dir);
 	hg_deferred_statement_ends();

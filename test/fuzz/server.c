@@ -12,6 +12,7 @@
 #include "server.h"
 
 #include "access/itup.h"
+#include "beside.h"
 #include "common/shortest_dec.h"
 #include "compat.h"
 #include "fmgr.h"
@@ -535,14 +536,22 @@ qsort_arg(void *base, size_t nel, size_t elsize, qsort_arg_comparator cmp, void 
 	}
 }
 
+#undef qsort
+void
+pg_qsort(void *base, size_t nel, size_t elsize, int (*cmp) (const void *, const void *))
+{
+	qsort(base, nel, elsize, cmp);
+}
+
 /* ---- encodings ---- */
 
 bool		server_converts = false;
+int			server_encoding = PG_UTF8;
 
 int
 GetDatabaseEncoding(void)
 {
-	return PG_UTF8;
+	return server_encoding;
 }
 
 static char *
@@ -870,6 +879,16 @@ float_overflow_error(void)
 	ereport(ERROR,
 			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 			 errmsg("value out of range: overflow")));
+}
+
+/* Jobs are done one after the other. */
+void
+hg_run_jobs(HgJob job, void *arg, int njobs, bool beside)
+{
+	HgRunner	runner = {0, NULL};
+
+	for (int i = 0; i < njobs; i++)
+		job(arg, i, &runner);
 }
 
 char *

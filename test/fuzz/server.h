@@ -32,4 +32,7 @@ extern void server_clean(void);
  */
 extern bool server_converts;
 
+/* Encoding of the database; PG_UTF8 unless set */
+extern int	server_encoding;
+
 #endif							/* TEST_FUZZ_SERVER_H */

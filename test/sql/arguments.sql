@@ -235,6 +235,12 @@ ALTER INDEX gb SET (weight = 'portion');
 SELECT * FROM verify('gb');
 SELECT share FROM children('gb', 1);
 
+-- Pieces of other functions, called by hand
+SELECT try(call) FROM unnest(ARRAY[
+    'SELECT * FROM load_groups('''')', 'SELECT * FROM load_cycles(''CREATE TABLE none ()'')',
+    'SELECT * FROM load_check_days(''SELECT'', 1, false, false, 2147483647)', 'SELECT make_partition(NULL)',
+    'SELECT make_partition(0)', 'SELECT drop_identifier(NULL, NULL)', 'SELECT create_hierarchy_from_template(NULL)']) AS call;
+
 SET client_min_messages = warning;
 DROP SCHEMA arguments CASCADE;
 DROP OWNED BY regress_hierarchy_reader, regress_hierarchy_other;

@@ -285,6 +285,10 @@ SELECT count(*) FROM audit_months;
 SELECT hierarchy.prepare_change_log(2);
 SELECT count(*) FROM audit_months;
 ROLLBACK;
+-- each takes locks
+SELECT hierarchy.prepare_change_log(100000);
+SELECT hierarchy.prepare_change_log(-1);
+SELECT hierarchy.prepare_change_log(NULL);
 -- somebody's own partitions will do
 BEGIN;
 CALL audit_no_months();
@@ -407,7 +411,7 @@ INSERT INTO hierarchy.entity (entity_id, entity_type, code, name)
 SELECT 9100050 + i, 'audit clinic', 'F-' || i, 'found' FROM generate_series(1, 11) i;
 INSERT INTO hierarchy.relationship (hierarchy_id, parent_id, child_id)
 SELECT h.hierarchy_id, 9100051, 9100050 + i FROM hierarchy.hierarchy h, generate_series(2, 8) i
-WHERE h.name = CASE WHEN i < 8 THEN 'audit found' ELSE 'audit emptied' END;
+WHERE h.name = CASE WHEN i < 8 THEN 'audit found' ELSE 'audit emptied' END ORDER BY i;
 UPDATE hierarchy.relationship SET parent_id = 9100061 WHERE child_id = 9100053;
 UPDATE hierarchy.relationship SET child_id = 9100059 WHERE child_id = 9100054;
 UPDATE hierarchy.relationship SET parent_id = 9100061, child_id = 9100060 WHERE child_id = 9100055;

@@ -47,6 +47,19 @@ SELECT operation, child_code, parent_code, relationship_type, share, valid_from,
 	former_valid_from, former_valid_to, former_is_primary, changed_on = current_date AS today, login_role = session_user AS mine
 FROM bi_changes WHERE child = 907 ORDER BY change_id;
 SELECT * FROM bi_summary ORDER BY level;
+-- whoever has left and is inactive is counted, in a row without level: not Dr Unassigned, who never stood in it, nor somebody who moved
+BEGIN;
+UPDATE relationship SET valid = daterange(lower(valid), '2024-01-02') WHERE child_id = -8;
+UPDATE entity SET status = 'inactive' WHERE entity_id IN (-8, 909);
+SELECT level, entities, without_parent, inactive, changed_30_days FROM bi_summary ORDER BY level;
+-- one that stood above others only
+INSERT INTO entity (entity_id, entity_type, code, name) VALUES (910, 'bi region', 'W', 'West');
+INSERT INTO relationship (hierarchy_id, child_id, parent_id, share, valid)
+SELECT hierarchy_id, -8, 910, 1, '[2024-01-02,2024-01-03)' FROM hierarchy WHERE name = 'bi';
+UPDATE entity SET status = 'inactive' WHERE entity_id = 910;
+SELECT level, entities, inactive FROM bi_summary ORDER BY level;
+SELECT sum(entities) = (SELECT nodes FROM graph_stats('bi')) AS all FROM bi_summary;
+ROLLBACK;
 
 -- one row for every node, whatever is asked of it
 SELECT count(*) = count(DISTINCT node) AS once, count(*) = (SELECT nodes FROM graph_stats('bi')) AS all FROM bi_tree;
@@ -63,6 +76,14 @@ SELECT t.code, sum(v.fee) AS total, sum(v.fee * b.share)::numeric(12,2) AS by_sh
 FROM bi_tree t JOIN bi_bridge b ON b.ancestor = t.node JOIN visit v ON v.doctor = b.descendant
 GROUP BY t.code ORDER BY 1;
 SELECT sum(v.fee * b.share)::numeric(12,2) AS grand_total FROM bi_bridge b JOIN visit v ON v.doctor = b.descendant WHERE b.is_top;
+-- without shares a node still is all of itself: a sum by share is that of its own facts
+SELECT create_hierarchy('bi plain') > 0 AS made;
+SELECT assign('bi plain', 906, 903) \g /dev/null
+SELECT count(*) FROM create_bi_views('bi plain', 'bi_views');
+SELECT ancestor, descendant, share FROM "bi plain_bridge" ORDER BY 1, 2;
+SELECT sum(v.fee * b.share) AS by_share FROM "bi plain_bridge" b JOIN visit v ON v.doctor = b.descendant;
+SELECT count(*) FROM drop_bi_views('bi plain', 'bi_views');
+SELECT drop_hierarchy('bi plain', force => true);
 
 -- Standard types only, a comment on everything, rights of the reader
 SELECT DISTINCT format_type(a.atttypid, a.atttypmod)
@@ -112,12 +133,32 @@ SELECT * FROM create_bi_views('bi2', attributes => '{name}');
 SELECT * FROM create_bi_views('bi2', attributes => '{NULL}');
 SELECT * FROM create_bi_views('bi2', attributes => '{"rate numeric(5,9)"}');
 SELECT * FROM create_bi_views('bi2', attributes => '{rate numeric}');
+INSERT INTO identifier_scheme VALUES ('bi-id', 'none yet');
 SELECT * FROM create_bi_views('bi2', identifiers => '{BI-ID,bi-id}');
+DELETE FROM identifier_scheme WHERE scheme = 'bi-id';
+\set VERBOSITY default
+\set SHOW_CONTEXT never
+SELECT * FROM create_bi_views('bi2', identifiers => '{BI-ID,bi-id}');
+-- a last word that is no type is a slip, not the name of an attribute
+SELECT * FROM create_bi_views('bi2', attributes => '{beds,beds float}');
+\set VERBOSITY terse
+SELECT a, title, expression FROM unnest('{beds int,beds INT4,beds  int8,beds bool,"first seen timestamp with time zone","rate decimal(6,2)","rate numeric ( 6 , 2 )",date,"opened date text"}'::text[])
+	WITH ORDINALITY u (a, n), bi_columns(ARRAY[a], NULL) ORDER BY n;
+CREATE FUNCTION bi_refused(attribute text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM bi_columns(ARRAY[attribute], NULL);
+	RETURN 'taken';
+EXCEPTION WHEN invalid_parameter_value THEN
+	GET STACKED DIAGNOSTICS attribute = PG_EXCEPTION_DETAIL;
+	RETURN attribute;
+END
+$$;
+SELECT a, bi_refused(a) FROM unnest('{beds smallint,beds float8,beds double precision,beds DOUBLE  Precision,seen timestamp,seen timestamp without time zone,seen timestamptz(3),rate decimal,rate numeric(6),beds nosuch,beds char(3),first name,beds integer[]}'::text[]) a;
 SELECT * FROM create_bi_views('bi2', attributes => ARRAY[repeat('x', 64)]);
 SELECT rename_hierarchy('bi2', repeat('b', 55));
 SELECT * FROM create_bi_views(repeat('b', 55));
 SELECT rename_hierarchy(repeat('b', 55), 'Bi "quoted" % x');
-SELECT * FROM create_bi_views('Bi "quoted" % x', attributes => ARRAY['a''b %s', 'x"y date', 'number bigint text']);
+SELECT * FROM create_bi_views('Bi "quoted" % x', attributes => ARRAY['a''b %s text', 'x"y date', 'number bigint text']);
 SELECT count(*) FROM "Bi ""quoted"" % x_entity" WHERE entity_type LIKE 'bi %';
 SELECT a.attname, a.atttypid::regtype FROM pg_attribute a
 WHERE a.attrelid = '"Bi ""quoted"" % x_entity"'::regclass AND a.attnum > 6 ORDER BY a.attnum;

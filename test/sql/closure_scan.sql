@@ -8,7 +8,8 @@ SET datestyle = 'ISO, YMD';
 -- Random graphs: several parents, shares of many digits or none, ranges of
 -- days, parallel rows, nodes without parents, rows younger than the image
 SELECT setseed(0.25);
-CREATE TABLE edges (parent bigint, child bigint NOT NULL, share numeric, valid daterange, is_primary boolean, label int);
+CREATE TABLE edges (parent bigint, child bigint NOT NULL, share numeric, valid daterange, is_primary boolean, label int)
+	WITH (autovacuum_enabled = off);
 INSERT INTO edges
 SELECT CASE WHEN i > 3 AND random() < 0.97 THEN 1 + floor(random() ^ 2 * (i - 1))::bigint END, i,
 	CASE WHEN random() < 0.95 THEN round(random()::numeric, 9) END,

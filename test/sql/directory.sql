@@ -106,12 +106,21 @@ SELECT add_entity('dir rep', 'R-2', 'Rep Two', identifiers => '{"NPI": 123456789
 SELECT add_entity('dir rep', 'R-2', 'Rep Two', identifiers => '{"NPI": 1234567890}');
 SELECT add_entity('dir rep', 'R-2', 'Rep Two', identifiers => '{"LEI": "5493001KJTIIGC8Y1R13"}');
 SELECT add_entity('dir rep', 'R-2', 'Rep Two', identifiers => '{"DUNS": "12345678"}');
+SELECT add_entity('dir rep', 'R-2', 'Rep Two', identifiers => '{"DUNS": "00-000-0000"}');
+SELECT add_entity('dir rep', 'R-2', 'Rep Two', identifiers => '{"DUNS": "1-2345-6789"}');
 SELECT add_entity('dir rep', 'R-2', 'Rep Two', identifiers => '["NPI"]');
 SELECT add_entity('dir rep', 'R-3', 'Rep Three', identifiers => '{"dir x": "1"}') > 0 AS added;
 SELECT entity_label(entity_id('dir x', '1'));
 SELECT entity_id('dir x', '2');
 SELECT add_entity('dir rep', 'R-2', 'Rep Two', identifiers => '{"LEI": "5493001KJTIIGC8Y1R12", "DUNS": "123456789"}') > 0 AS added;
 SELECT entity_label(entity_id('LEI', '5493001KJTIIGC8Y1R12')), entity_label(entity_id('DUNS', '123456789'));
+-- as it is printed
+SELECT entity_label(entity_id('DUNS', '12-345-6789'));
+SELECT entity_label(drop_identifier('DUNS', '12 345 6789'));
+SELECT add_identifier(entity_id('dir rep', 'R-2'), 'DUNS', '12-345-6789');
+SELECT value FROM identifier WHERE scheme = 'DUNS';
+SELECT is_duns('123456789'), is_duns('12-345-6789'), is_duns('000000000'), is_duns('000000001'), is_duns('');
+SELECT normalise_identifier('DUNS', v), normalise_identifier('other', v) FROM unnest('{12-345-6789,123456789,12-3456789,1-2,NULL}'::text[]) v;
 SELECT add_identifier(entity_id('dir rep', 'R-2'), 'DIR', 'BBB2');
 SELECT add_identifier(entity_id('dir rep', 'R-2'), 'DIR', 'AAA2');
 SELECT add_identifier(entity_id('dir rep', 'R-2'), 'DIR', NULL);

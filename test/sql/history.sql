@@ -152,7 +152,14 @@ SELECT f.* FROM change_log c, fails('SELECT undo(' || change_id || ')') f WHERE 
 SELECT * FROM fails('SELECT undo(' || (SELECT change_id FROM change_log WHERE table_name = 'entity' AND operation = 'INSERT' AND entity_id = id('F')) || ')');
 SELECT * FROM fails('SELECT undo(0)');
 SELECT * FROM fails('SELECT undo(NULL)');
+-- the log is not read from one end to the other for a transaction
+BEGIN;
+SET LOCAL enable_seqscan = off;
+DISCARD PLANS;
+SELECT coalesce(sum(s.seq_scan), 0) AS before FROM pg_stat_xact_user_tables s JOIN pg_partition_tree('hierarchy.change_log') p ON p.relid = s.relid \gset
 SELECT * FROM fails($$SELECT undo_transaction('0')$$);
+SELECT coalesce(sum(s.seq_scan), 0) - :before AS scans FROM pg_stat_xact_user_tables s JOIN pg_partition_tree('hierarchy.change_log') p ON p.relid = s.relid;
+ROLLBACK;
 
 -- Undo of a transaction: the merge
 SELECT undo_transaction(txid, 'they are two') > 5 AS undone FROM change_log WHERE reason = 'the same shop' LIMIT 1;

@@ -435,6 +435,65 @@ SELECT source, description FROM load_source WHERE source IN ('trial', 'described
 SELECT drop_load_batch(:second, false) \g /dev/null
 SELECT source, description FROM load_source WHERE source IN ('trial', 'described', 'two codes') ORDER BY source;
 
+-- Whose own entity is inactive: a reason of its own.  What made it so decides what makes it active again: the list of that source, or a status
+
+SELECT new_load_batch('snap', '{code,name,parent,duns,status}') AS snap, new_load_batch('second', '{code,name,parent,duns,status}') AS second \gset
+\set m12 '{"entity_type": {"value": "org"}, "code": "code", "name": "name", "parent.code": "parent"}'
+\set m13 '{"entity_type": {"value": "org"}, "code": "code", "name": "name", "parent.code": "parent", "status": "status"}'
+SELECT stage(:snap, '[["S1", "one", "Q1"], ["S2", "two", "Q1"]]') \g /dev/null
+SELECT inserted FROM load(:snap, :'m12', 'main', 'full_snapshot');
+SELECT stage(:snap, '[["S1", "one", "Q1"]]') \g /dev/null
+SELECT entities_deactivated FROM load(:snap, :'m12', 'main', 'full_snapshot');
+SELECT stage(:second, '[["S2", "two", "Q1"], ["S3", "three", "S2"], ["S4", "four", "S1"]]') \g /dev/null
+SELECT inserted, rejected FROM load(:second, :'m12', 'main');
+SELECT line, reasons, messages FROM load_reject WHERE batch_id = :second ORDER BY line;
+SELECT stage(:second, '[["S5", "five", "Q1", "", "inactive"], ["S1", "one", "Q1", "", "active"], ["S4", "four", "Q1", "", "inactive"], ["S2", "two", "Q1", "", "active"]]') \g /dev/null
+SELECT inserted, updated, unchanged, rejected FROM load(:second, :'m13', 'main', dry_run => true);
+SELECT line, reasons, messages FROM load_reject WHERE batch_id = :second ORDER BY line;
+SELECT stage(:snap, '[["S1", "one", "Q1"], ["S2", "two", "Q1"]]') \g /dev/null
+SELECT inserted, updated, unchanged, rejected FROM load(:snap, :'m12', 'main', 'full_snapshot');
+SELECT status FROM entities WHERE code = 'S2';
+
+-- D-U-N-S numbers as they are printed, of an entity and of its parent
+
+\set m14 '{"entity_type": {"value": "org"}, "code": "code", "name": "name", "identifier.DUNS": "duns"}'
+\set m15 '{"entity_type": {"value": "org"}, "code": "code", "name": "name", "parent.DUNS": "duns"}'
+SELECT stage(:second, '[["U1", "u", "", "12-345-6789"], ["U2", "v", "", "000000000"], ["U3", "w", "", "98 765 4321"], ["U4", "x", "", "1-23456789"]]') \g /dev/null
+SELECT inserted, rejected FROM load(:second, :'m14');
+SELECT line, reasons, messages FROM load_reject WHERE batch_id = :second ORDER BY line;
+SELECT value FROM identifier WHERE scheme = 'DUNS' ORDER BY 1;
+SELECT unchanged, rejected FROM load(:second, :'m14');
+SELECT stage(:second, '[["U5", "y", "", "123456789"], ["U6", "z", "", "98-765-4321"]]') \g /dev/null
+SELECT inserted, rejected FROM load(:second, :'m15', 'main');
+SELECT child, parent FROM parents WHERE child IN ('U5', 'U6');
+
+-- A scheme that is another but for capitals is a slip; one that somebody uses, or that is listed, is not
+
+\set VERBOSITY default
+SELECT load(:second, '{"entity_type": {"value": "org"}, "code": "code", "identifier.Duns": "duns"}');
+SELECT load(:second, '{"entity_type": {"value": "org"}, "code": "code", "parent.duns": "duns"}', 'main');
+\set VERBOSITY terse
+INSERT INTO identifier_scheme VALUES ('Duns', 'not checked');
+SELECT inserted, rejected FROM load(:second, '{"entity_type": {"value": "org"}, "code": "code", "name": "name", "identifier.Duns": "duns"}', dry_run => true);
+DELETE FROM identifier_scheme WHERE scheme = 'Duns';
+INSERT INTO identifier VALUES ('duns', 'free', entity_id('org', 'U1'));
+SELECT unchanged, updated, rejected FROM load(:second, '{"entity_type": {"value": "org"}, "code": "code", "identifier.duns": "code"}', dry_run => true);
+
+-- A deep list all of which falls with its top: no time for a pass over the list for each level
+
+SELECT new_load_batch('deep', '{code,parent,status}') AS deep \gset
+\set m16 '{"entity_type": {"value": "org"}, "code": "code", "name": "code", "parent.code": "parent", "status": "status"}'
+SELECT format('load_stage_%s', :deep) AS deep_stage \gset
+INSERT INTO :deep_stage (_line, code, parent, status)
+SELECT 10002 - i, 'Z' || i, CASE WHEN i > 1 THEN 'Z' || i - 1 ELSE 'Q1' END, CASE i WHEN 1 THEN 'none' END FROM generate_series(1, 10000) i;
+-- and what hangs on it with two parents
+INSERT INTO :deep_stage (_line, code, parent) VALUES (10002, 'ZZ', 'Z10000'), (10003, 'ZZ', 'Z9999'), (10004, 'ZZ1', 'ZZ'), (10005, 'ZZ2', 'Q1');
+SET statement_timeout = '20s';
+SELECT rows, inserted, rejected FROM load(:deep, :'m16', 'main');
+RESET statement_timeout;
+SELECT reasons, count(*), min(line), max(line) FROM load_reject WHERE batch_id = :deep GROUP BY 1 ORDER BY 1;
+SELECT line, messages FROM load_reject WHERE batch_id = :deep AND line IN (2, 10000, 10002, 10004) ORDER BY line;
+
 -- Merged by hand, an entity stays what its lists say: they find the one that is left
 
 SELECT new_load_batch('my list', '{code,name,beds,parent}') AS my, new_load_batch('their list', '{code,name,beds,parent}') AS their \gset

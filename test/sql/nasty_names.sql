@@ -156,7 +156,7 @@ BEGIN
 
 	-- views in a schema of that name
 	EXECUTE format('CREATE SCHEMA %I', short);
-	PERFORM create_bi_views(title, short, ARRAY[short || 'a'], ARRAY[short || ' i']);
+	PERFORM create_bi_views(title, short, ARRAY[short || 'a text'], ARRAY[short || ' i']);
 	EXECUTE format('SELECT count(*) FROM %I.%I t JOIN %I.%I e USING (node) JOIN %I.%I l USING (node)', short, title || '_tree', short, title || '_entity', short, title || '_levels')
 		INTO result;
 	PERFORM nasty.is('BI views ' || q, (result.count >= 2)::text, 'true');

@@ -231,6 +231,34 @@ SET CONSTRAINTS relationship_require_primary_check IMMEDIATE;
 ROLLBACK;
 SELECT share_mode, require_primary FROM hierarchy WHERE name = 'rules full';
 
+-- The column graph follows the index of the partition, and nothing else
+SELECT regexp_replace(fails('UPDATE hierarchy SET graph = ''"rules plain"'' WHERE name = ''rules split'''), '_[0-9]+', '_N');
+SELECT regexp_replace(fails('UPDATE hierarchy SET graph = NULL WHERE name = ''rules split'''), '_[0-9]+', '_N');
+UPDATE hierarchy SET graph = '"rules split"' WHERE name = 'rules split';
+SELECT constraint_name, child_id, message FROM check_hierarchy('rules split') WHERE child_id IS NULL;
+BEGIN;
+ALTER TABLE hierarchy DISABLE TRIGGER USER;
+UPDATE hierarchy SET graph = '"rules plain"' WHERE name = 'rules split';
+SELECT constraint_name, child_id, message FROM check_hierarchy('rules split') WHERE child_id IS NULL;
+-- back is allowed
+ALTER TABLE hierarchy ENABLE ALWAYS TRIGGER rules_update;
+UPDATE hierarchy SET graph = '"rules split"' WHERE name = 'rules split';
+SELECT constraint_name, child_id, message FROM check_hierarchy('rules split') WHERE child_id IS NULL;
+ROLLBACK;
+BEGIN;
+DROP INDEX "rules split";
+SELECT constraint_name, child_id, message, regexp_replace(detail, '[0-9]+', 'N') AS detail FROM check_hierarchy('rules split') WHERE child_id IS NULL;
+SELECT regexp_replace(fails('UPDATE hierarchy SET graph = ''"rules plain"'' WHERE name = ''rules split'''), '_[0-9]+', '_N');
+UPDATE hierarchy SET description = 'has lost its graph' WHERE name = 'rules split';
+UPDATE hierarchy SET graph = NULL WHERE name = 'rules split';
+ROLLBACK;
+
+-- Trigger functions called by hand
+SELECT DISTINCT left(f.line, 5) AS state
+FROM pg_proc p, fails('SELECT ' || p.proname || '()') WITH ORDINALITY AS f (line, n)
+WHERE p.pronamespace = 'hierarchy'::regnamespace AND p.prorettype IN ('trigger'::regtype, 'event_trigger'::regtype) AND f.n = 1
+ORDER BY 1;
+
 -- Identifiers
 INSERT INTO identifier_scheme VALUES ('rules code', NULL, 'a|bc');
 INSERT INTO identifier VALUES ('rules code', 'bc', 870001);

@@ -629,25 +629,30 @@ foreach my $name (@names)
 
 is(scalar @problems, 0, 'functions and refusals equal the oracle');
 cmp_ok($step, '>=', $steps_wanted, 'as many steps as asked for');
+
+# In few steps it may happen that there is none of something.
+my $many = $steps_wanted >= 5000;
+my $all_refused = 0;
+$all_refused += $_ foreach values %refused;
+cmp_ok($all_refused, '>', 0, 'cycles were refused');
 foreach my $name (@names)
 {
-	if ($graph{$name}{acyclic})
-	{
-		cmp_ok($refused{$name} // 0, '>', 0, "cycles were refused in $name");
-	}
-	else
+	if (!$graph{$name}{acyclic})
 	{
 		is($refused{$name} // 0, 0, "cycles were accepted in $name");
 	}
+	elsif ($many)
+	{
+		cmp_ok($refused{$name} // 0, '>', 0, "cycles were refused in $name");
+	}
 }
-foreach my $kind ('churn', 'rollback', 'savepoint rolled back', 'savepoint released', 'cursor',
-	'vacuum', 'truncate', 'reindex', 'vacuum full', 'rebuild', 'build refused')
+foreach my $kind ('rollback', 'savepoint rolled back', 'savepoint released', 'cursor',
+	'vacuum', 'truncate', 'reindex', 'vacuum full', 'rebuild', 'build refused', $many ? 'churn' : ())
 {
 	cmp_ok($done{$kind} // 0, '>', 0, "did $kind");
 }
 is(server_died($node), '', 'no process crashed');
-diag(sprintf '%d steps, %d comparisons, %d refused, %d s', $step, $comparisons,
-	eval { my $n = 0; $n += $_ foreach values %refused; $n }, time - $t0);
+diag(sprintf '%d steps, %d comparisons, %d refused, %d s', $step, $comparisons, $all_refused, time - $t0);
 
 $_->quit foreach grep { defined } @writers, $reader, $late, $older;
 $node->stop;

@@ -423,7 +423,7 @@ fails($s, 'DELETE FROM change_log', '55000', 'the log is there to stay');
 no_rows(differ('SELECT change_id FROM seen', 'SELECT change_id FROM change_log'), 'the feed: every change once');
 no_rows('SELECT * FROM (SELECT poll, min(change_id) AS first, lag(max(change_id)) OVER (ORDER BY poll) AS last FROM seen GROUP BY poll) x
 		WHERE first <= last', 'the feed: in order');
-cmp_ok(q1('SELECT count(DISTINCT poll) FROM seen'), '>', 10, 'the feed: as it went');
+cmp_ok(q1('SELECT count(DISTINCT poll) FROM seen'), '>', 3, 'the feed: as it went');
 
 my %told;
 foreach my $payload ($heard =~ /^Asynchronous notification "hierarchy_change" with payload "(.*)" received/mg)

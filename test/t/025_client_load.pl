@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 
+use Cwd ();
 use Encode qw(encode);
 use Errno;
 use HierarchyTest;
@@ -304,20 +305,50 @@ like($err, qr/kept as batch \d+/, 'kept when asked');
 is($s->query(q{SELECT count(*) FROM pg_class WHERE relname ~ '^load_stage_' AND relkind = 'r'}), 1, 'the staging table');
 $s->query(q{SELECT hierarchy.drop_load_batch(substr(relname, 12)::bigint) FROM pg_class WHERE relname ~ '^load_stage_' AND relkind = 'r'});
 
+# Rejects on stdout, for a program; then the report is on stderr.  A file is called ./-
+
+{
+	my $here = Cwd::getcwd();
+
+	chdir $dir or die;
+	($code, $out, $err) = load("$dir/t1.csv", @tree, '--dry-run', '--reject', '-');
+	ok($code == 0 && $out =~ /^line,reasons,messages,raw\n4,unknown_parent,.*,"t3,none"\n$/, 'rejects on stdout') or diag("$code $out");
+	ok($err =~ /^  rows +3$/m && !-e '-', 'the report on stderr') or diag($err);
+	($code, $out, $err) = load("$dir/t1.csv", @tree, '--dry-run', '--quiet', '--reject', '-');
+	ok($code == 0 && $out =~ /^line,.*\n4,/ && $err eq '', 'no report, but rejects') or diag("$code $out $err");
+	($code, $out, $err) = load("$dir/t1.csv", @tree, '--dry-run', '--reject', './-');
+	ok($code == 0 && $out =~ /^  rows +3$/m && slurp_file('./-') =~ /^line,.*\n4,/, 'rejects in a file of that name') or diag("$code $out");
+	unlink './-';
+	chdir $here or die;
+}
+
 # What the server does not like, it says before a long file is sent.
 
 foreach my $case (
 	[ 'unknown column', ['--map', 'nmae=name'], qr/no column "nmae"/ ],
 	[ 'unknown field', ['--map', 'name=nmae'], qr/field "nmae"/ ],
 	[ 'unknown type', ['--set', 'entity_type=nothing'], qr/entity type "nothing" does not exist/ ],
-	[ 'unknown hierarchy', ['--hierarchy', 'nothing'], qr/hierarchy "nothing"/ ],
-	[ 'no date', ['--effective', 'soon'], qr/"soon"/ ])
+	[ 'unknown hierarchy', ['--hierarchy', 'nothing'], qr/hierarchy "nothing"/ ])
 {
 	my ($name, $options, $pattern) = @$case;
 
 	($code, $out, $err) = load("$dir/list.csv", @map, @$options);
 	ok($code == 4 && $err =~ $pattern && $err =~ /nothing is left behind/, "refused: $name") or diag("$code $err");
 }
+# What is wrong with the command line it says before anything else.
+foreach my $case (
+	[ 'no date', ['--effective', 'soon'], qr/"soon" is not a day/ ],
+	[ 'a day that does not exist', ['--effective', '2024-02-30'], qr/"2024-02-30" is not a day/ ],
+	[ 'a parent without a hierarchy', ['--map', 'note=parent.code'], qr/no hierarchy is named \(--hierarchy\)\n.*try "pg_hierarchy load --help"/ ],
+	[ 'a parent by its identifier', ['--map', '{"parent.NPI": "note"}'], qr/no hierarchy is named \(--hierarchy\)\n/ ])
+{
+	my ($name, $options, $pattern) = @$case;
+
+	($code, $out, $err) = load("$dir/list.csv", @map, @$options);
+	ok($code == 2 && $err =~ $pattern && $err !~ /batch/, "refused: $name") or diag("$code $err");
+}
+($code, $out, $err) = load("$dir/list.csv", @map, '--map', '{"parent.code": null, "parent.type": "note"}');
+ok($code == 4 && $err =~ /but has no parent/, 'a mapping that names no parent after all') or diag("$code $err");
 foreach my $case (
 	[ 'column twice, not the one meant', "id,name,name\n1,2,3\n", 4, qr/column 3, "name", is called "name_2"\n.*no column "note"/s ],
 	[ 'column without a name', "id,,name\n1,2,3\n", 4, qr/column 2, "", is called "column_2"\n/ ],

@@ -563,7 +563,7 @@ foreach my $command ('tree large', 'export large', 'export large --format json',
 	my ($o, $e) = ('', '');
 
 	IPC::Run::run([ 'bash', '-c', "'$program' $command | head -1; echo \${PIPESTATUS[0]}" ], '>', \$o, '2>', \$e,
-		IPC::Run::timeout(60));
+		IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
 	like($o, qr/\n0\n$/, "$command | head");
 	is($e, '', "$command | head: quiet");
 }
@@ -580,8 +580,8 @@ SKIP:
 # The backend is killed while it writes.
 {
 	my ($o, $e) = ('', '');
-	IPC::Run::run([ 'bash', '-c', "'$program' export large --format json | (sleep 0.5; psql -XAtqc \"SELECT count(pg_terminate_backend(pid)) "
-				. "FROM pg_stat_activity WHERE application_name = 'pg_hierarchy'\" -d postgres >&2; cat >/dev/null); echo \${PIPESTATUS[0]}" ], '>', \$o, '2>', \$e);
+	IPC::Run::run([ 'bash', '-c', "'$program' export large --format json | (for i in {1..100}; do sleep 0.5; n=\$(psql -XAtqc \"SELECT count(pg_terminate_backend(pid)) "
+				. "FROM pg_stat_activity WHERE application_name = 'pg_hierarchy'\" -d postgres); [ \$n = 0 ] || break; done; echo \$n >&2; cat >/dev/null); echo \${PIPESTATUS[0]}" ], '>', \$o, '2>', \$e);
 	is($o, "3\n", 'killed backend: exit code');
 	like($e, qr/^1\n.*pg_hierarchy: error: .*terminating connection/s, 'killed backend: message');
 }
@@ -677,7 +677,7 @@ sub start_watch
 sub wait_for
 {
 	my ($watch, $pattern, $seconds) = @_;
-	my $end = time + ($seconds // 60);
+	my $end = time + ($seconds // $PostgreSQL::Test::Utils::timeout_default);
 
 	while ("$watch->{out}\n$watch->{err}" !~ $pattern)
 	{
@@ -686,6 +686,14 @@ sub wait_for
 		sleep 0.02;
 	}
 	return 1;
+}
+
+# await_start(): until a watch, the only client, knows from where it reads on.
+sub await_start
+{
+	$node->poll_query_until('postgres',
+		"SELECT count(*) = 1 FROM pg_stat_activity WHERE application_name = 'pg_hierarchy' AND state = 'idle' AND query ~ 'changes_'") or die;
+	return;
 }
 
 sub end_watch
@@ -746,14 +754,14 @@ my $before = $watch->{err};
 is(end_watch($watch, 'INT') >> 8, 130, 'watch: Ctrl-C');
 is($watch->{err}, $before, 'watch: ends quietly');
 $watch = start_watch('sales', '--json');
-wait_for($watch, qr/^never$/m, 0.5);
+await_start();
 sql("UPDATE hierarchy.relationship SET influence_level = 1 WHERE child_id = 4");
 ok(wait_for($watch, qr/"influence_level": 1/), 'watch: live, as JSON');
 is(end_watch($watch, 'TERM') >> 8, 130, 'watch: SIGTERM');
 is($watch->{err}, '', 'watch: ends quietly, too');
 # prepared transactions ring no bell
 $watch = start_watch();
-wait_for($watch, qr/^never$/m, 0.5);
+await_start();
 sql("BEGIN; UPDATE hierarchy.entity SET name = 'prepared' WHERE entity_id = 2; PREPARE TRANSACTION 'p'");
 sql("COMMIT PREPARED 'p'");
 ok(wait_for($watch, qr/-> prepared$/m), 'watch: a prepared transaction');

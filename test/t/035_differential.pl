@@ -415,7 +415,8 @@ while (($cases < $cases_wanted || time - $t0 < $seconds) && !@failed)
 }
 is(join("\n", @failed[ 0 .. ($#failed > 5 ? 5 : $#failed) ]), '', 'functions, rollups and refusals equal the oracles');
 cmp_ok($cases, '>=', $cases_wanted, 'as many cases as asked for') if !@failed;
-cmp_ok($refused, '>', 0, 'cycles were refused');
+# In few cases it may happen that there is none.
+cmp_ok($refused, '>', 0, 'cycles were refused') if $cases_wanted >= 20;
 is(server_died($node), '', 'no process crashed');
 diag(sprintf '%d cases, %d steps, %d comparisons, %d refused, %d s', $cases, $steps_run, $comparisons, $refused, time - $t0);
 $node->stop;

@@ -51,6 +51,7 @@ foreach my $jump (1 .. 5)
 	}
 	$s->query('VACUUM (FREEZE) pg_database; CHECKPOINT');
 	my $from = $s->query('SELECT min(datfrozenxid::text::bigint) FROM pg_database');
+	my $frozen = $s->query('SELECT relfrozenxid::text::bigint FROM pg_class WHERE relname = \'edge\'');
 	$s->quit;
 	$node->stop;
 
@@ -64,7 +65,8 @@ foreach my $jump (1 .. 5)
 	append_to_file($file, "\0" x 262144) if !-e $file;
 	$node->start;
 	$s = session($node);
-	cmp_ok($s->query('SELECT age(relfrozenxid) FROM pg_class WHERE relname = \'edge\''), '>', 1_500_000_000, 'the table is old');
+	# (Autovacuum may be at it already.)
+	cmp_ok(($xid - $frozen) % 2**32, '>', 1_500_000_000, 'the table is old');
 	is($s->query($by_index), $answer, 'the graph is what it was');
 	is($s->query($by_rows), $answer, 'and so are its rows');
 	is($s->query("SELECT count(*), sum(depth) FROM closure('sales')"), $sales, 'the directory as well');

@@ -225,6 +225,7 @@ sub calls_pure
 		"SELECT hierarchy.relationship_label('owns')",
 		"SELECT hierarchy.library_version()",
 		(map { "SELECT hierarchy.is_$_('123456789')" } qw(npi lei duns)),
+		"SELECT hierarchy.normalise_identifier('DUNS', '12-345-6789')",
 		"SELECT hierarchy.type_rules('{\"a\": [\"b\"]}')",
 		"SELECT hierarchy.check_hierarchy_name('new name')",
 		"SELECT hierarchy.hierarchy_templates()",
