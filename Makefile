@@ -175,7 +175,9 @@ PG_CPPFLAGS = -I$(srcdir)/src -DHIERARCHY_VERSION='"$(HIERARCHY_VERSION)"'
 # PostgreSQL's own headers have parameters that they do not use, as have our
 # functions, which follow its interfaces (fcinfo, callbacks).  -Wclobbered is
 # about variables around PG_TRY, and wrong about those that nobody changes in it.
-PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-clobbered
+PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-clobbered $(PTHREAD_CFLAGS)
+# src/beside.c has a thread.
+SHLIB_LINK = $(PTHREAD_LIBS)
 
 REGRESS = am hgraph_type hrollup functions arguments cycle planner closure_scan rollup rollup_order rollup_views directory verbs directory_rights audit rules history ownership load load_modes load_duplicates match nasty_names bi_views
 # Some expected results have characters beyond ASCII
